@@ -1,0 +1,150 @@
+//! The data plane's unit of work: rows in the kernel's own layout, derived columns and a selection.
+//!
+//! A worker owns one `Batch` and reuses it. Rows are copied once out of the ring; everybody else reads
+//! typed views. Strings that a decoder produces are written into a caller's scratch buffer, on demand.
+
+mod schema;
+mod selection;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::sync::Arc;
+
+pub use schema::{
+    ColumnId, Decode, Dictionary, Element, Field, FieldId, FieldSpec, GadgetIdentity, Kind, Schema, SchemaBuilder, SchemaError, Source,
+    SourceKind,
+};
+pub use selection::Selection;
+pub use value::Value;
+
+/// The dictionary entry of a row about which nothing is known.
+pub const UNKNOWN_ENTRY: u32 = 0;
+
+/// One derived column: a dictionary entry per row.
+#[derive(Default)]
+pub struct Column {
+    /// One entry per row; shorter while the column is being filled.
+    pub entries: Vec<u32>,
+    /// What the entries stand for, in this batch.
+    pub dictionary: Option<Arc<dyn Dictionary>>,
+}
+
+/// Rows of one data source on their way from the kernel to the exporters.
+pub struct Batch {
+    schema: Arc<Schema>,
+    data: Vec<u8>,
+    rows: Vec<(u32, u32)>,
+    selection: Selection,
+    columns: Vec<Column>,
+    observed: u64,
+    max_rows: usize,
+    max_bytes: usize,
+}
+
+impl Batch {
+    /// An empty batch for rows of `schema`, full at `max_rows` rows or `max_bytes` bytes of row data (at most 1 GiB).
+    pub fn new(schema: Arc<Schema>, max_rows: usize, max_bytes: usize) -> Self {
+        let columns = (0..schema.columns()).map(|_| Column::default()).collect();
+        let max_bytes = max_bytes.min(1 << 30);
+        Batch { schema, data: Vec::new(), rows: Vec::new(), selection: Selection::default(), columns, observed: 0, max_rows, max_bytes }
+    }
+
+    /// The schema of the rows.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Forgets the rows, keeps the memory.
+    pub fn clear(&mut self) {
+        self.data.clear();
+        self.rows.clear();
+        self.selection.clear();
+        for column in &mut self.columns {
+            column.entries.clear();
+            column.dictionary = None;
+        }
+    }
+
+    /// Appends one record as the kernel wrote it: the batch's only copy.
+    ///
+    /// A record shorter than the fixed part of the schema is padded with zeros up to it.
+    pub fn push(&mut self, record: &[u8]) {
+        // Rows start on 8 bytes so that the u64 fields of a row are aligned in memory.
+        let start = self.data.len().next_multiple_of(8);
+        self.data.resize(start, 0);
+        self.data.extend_from_slice(record);
+        let len = record.len().max(self.schema.fixed_size());
+        self.data.resize(start + len, 0);
+        self.rows.push((start as u32, len as u32));
+        self.selection.push();
+    }
+
+    /// Whether the next record belongs into the next batch.
+    pub fn is_full(&self) -> bool {
+        self.rows.len() >= self.max_rows || self.data.len() >= self.max_bytes
+    }
+
+    /// Number of rows, selected or not.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are no rows at all.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Which rows are still wanted.
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Which rows are still wanted, to take some out.
+    pub fn selection_mut(&mut self) -> &mut Selection {
+        &mut self.selection
+    }
+
+    /// When the batch was read: nanoseconds since the Unix epoch.
+    pub fn observed(&self) -> u64 {
+        self.observed
+    }
+
+    /// Stamps the batch with the time it was read at.
+    pub fn set_observed(&mut self, unix_ns: u64) {
+        self.observed = unix_ns;
+    }
+
+    /// The bytes of row `row`, at least as long as the schema's fixed part; empty for a row that does not exist.
+    pub fn row(&self, row: usize) -> &[u8] {
+        let Some(&(start, len)) = self.rows.get(row) else { return &[] };
+        let (start, len) = (start as usize, len as usize);
+        self.data.get(start..start + len).unwrap_or(&[])
+    }
+
+    /// A derived column.
+    pub fn column(&self, column: ColumnId) -> Option<&Column> {
+        self.columns.get(column.index())
+    }
+
+    /// A derived column, to fill it with one entry per row.
+    pub fn column_mut(&mut self, column: ColumnId) -> Option<&mut Column> {
+        self.columns.get_mut(column.index())
+    }
+
+    /// The dictionary entry of `row` in `column`.
+    pub fn entry(&self, row: usize, column: ColumnId) -> u32 {
+        self.column(column).and_then(|c| c.entries.get(row)).copied().unwrap_or(UNKNOWN_ENTRY)
+    }
+
+    /// The value of a field; decoded text is written to `scratch`, which is cleared first.
+    pub fn value<'a>(&'a self, row: usize, field: FieldId, scratch: &'a mut Vec<u8>) -> Value<'a> {
+        let Some(field) = self.schema.field(field) else { return Value::None };
+        value::read(self, row, field, scratch)
+    }
+
+    /// The undecoded bytes of a row or tail field; empty for every other kind of field.
+    pub fn raw(&self, row: usize, field: &Field) -> &[u8] {
+        value::raw(self.row(row), field)
+    }
+}

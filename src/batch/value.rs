@@ -1,0 +1,133 @@
+//! Reading one value out of a batch.
+
+use super::{Batch, Element, Field, Kind, Source};
+use crate::kernel::clock;
+
+/// One value, borrowed from the batch, its dictionary or a scratch buffer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// There is none.
+    None,
+    /// Truth.
+    Bool(bool),
+    /// Signed integer.
+    Int(i64),
+    /// Unsigned integer.
+    Uint(u64),
+    /// Floating point number.
+    Float(f64),
+    /// Text, meant to be UTF-8 but as the kernel gave it.
+    Text(&'a [u8]),
+    /// Opaque bytes.
+    Bytes(&'a [u8]),
+    /// Numbers in the machine's byte order; a last, incomplete element does not count.
+    Array(Element, &'a [u8]),
+}
+
+pub(super) fn read<'a>(batch: &'a Batch, row: usize, field: &'a Field, scratch: &'a mut Vec<u8>) -> Value<'a> {
+    match &field.source {
+        Source::Row { .. } | Source::Tail { .. } => typed(field.kind, raw(batch.row(row), field)),
+        Source::BootTime { .. } => Value::Uint(clock::boot_to_unix(unsigned(raw(batch.row(row), field)))),
+        Source::Decoded { from, decoder } => {
+            scratch.clear();
+            if let Some(from) = batch.schema().field(*from) {
+                decoder.decode(raw(batch.row(row), from), scratch);
+            }
+            Value::Text(scratch)
+        }
+        Source::Dictionary { column, attribute } => match batch.column(*column) {
+            Some(c) => match &c.dictionary {
+                Some(dictionary) => dictionary.value(batch.entry(row, *column), *attribute),
+                None => Value::None,
+            },
+            None => Value::None,
+        },
+        Source::Parent => Value::None,
+    }
+}
+
+pub(super) fn raw<'a>(row: &'a [u8], field: &Field) -> &'a [u8] {
+    match field.source {
+        Source::Row { offset, size } => window(row, offset as usize, size as usize),
+        Source::BootTime { offset } => window(row, offset as usize, 8),
+        Source::Tail { offset } => {
+            let word = unsigned(window(row, offset as usize, 4)) as usize;
+            window(row, word & 0xffff, word >> 16)
+        }
+        _ => &[],
+    }
+}
+
+fn window(row: &[u8], offset: usize, size: usize) -> &[u8] {
+    let start = offset.min(row.len());
+    let end = offset.saturating_add(size).min(row.len());
+    row.get(start..end).unwrap_or(&[])
+}
+
+fn typed(kind: Kind, raw: &[u8]) -> Value<'_> {
+    match kind {
+        Kind::Bool => Value::Bool(raw.first() == Some(&1)),
+        Kind::Int(_) => Value::Int(signed(raw)),
+        Kind::Uint(_) => Value::Uint(unsigned(raw)),
+        Kind::Float(_) => Value::Float(float(raw)),
+        Kind::Text => Value::Text(until_nul(raw)),
+        Kind::Bytes => Value::Bytes(raw),
+        Kind::Array(element) => Value::Array(element, raw),
+        Kind::Struct => Value::None,
+    }
+}
+
+fn until_nul(raw: &[u8]) -> &[u8] {
+    let end = raw.iter().position(|b| *b == 0).unwrap_or(raw.len());
+    raw.get(..end).unwrap_or(raw)
+}
+
+fn unsigned(raw: &[u8]) -> u64 {
+    match *raw {
+        [a] => u64::from(a),
+        [a, b] => u64::from(u16::from_ne_bytes([a, b])),
+        [a, b, c, d] => u64::from(u32::from_ne_bytes([a, b, c, d])),
+        [a, b, c, d, e, f, g, h] => u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+        _ => 0,
+    }
+}
+
+fn signed(raw: &[u8]) -> i64 {
+    match *raw {
+        [a] => i64::from(a as i8),
+        [a, b] => i64::from(i16::from_ne_bytes([a, b])),
+        [a, b, c, d] => i64::from(i32::from_ne_bytes([a, b, c, d])),
+        [a, b, c, d, e, f, g, h] => i64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+        _ => 0,
+    }
+}
+
+fn float(raw: &[u8]) -> f64 {
+    match *raw {
+        [a, b, c, d] => f64::from(f32::from_ne_bytes([a, b, c, d])),
+        [a, b, c, d, e, f, g, h] => f64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+        _ => 0.0,
+    }
+}
+
+impl<'a> Value<'a> {
+    /// Element `index` of an array.
+    pub fn element(self, index: usize) -> Value<'a> {
+        let Value::Array(element, raw) = self else { return Value::None };
+        let size = usize::from(element.size);
+        let Some(raw) = raw.get(index * size..(index + 1) * size) else { return Value::None };
+        match element {
+            Element { float: true, .. } => Value::Float(float(raw)),
+            Element { signed: true, .. } => Value::Int(signed(raw)),
+            Element { .. } => Value::Uint(unsigned(raw)),
+        }
+    }
+
+    /// Number of elements of an array, 0 for everything else.
+    pub fn elements(self) -> usize {
+        match self {
+            Value::Array(element, raw) => raw.len() / usize::from(element.size.max(1)),
+            _ => 0,
+        }
+    }
+}

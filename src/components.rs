@@ -1,0 +1,1 @@
+//! The one table of every operator and exporter compiled in.

@@ -1,0 +1,3 @@
+//! What the running kernel says: clocks, features, processes, cgroups.
+
+pub mod clock;

@@ -1,0 +1,3 @@
+//! The `gadgetry` command.
+
+fn main() {}
