@@ -201,3 +201,81 @@ pub fn iterator_open(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 fn check(matches: bool) -> io::Result<()> {
     if matches { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EINVAL)) }
 }
+
+/// A program as the kernel wants it.
+#[derive(Clone, Copy)]
+pub struct Code<'a> {
+    /// Name shown by `bpftool`; what the kernel does not take of it is left out.
+    pub name: &'a str,
+    /// BPF_PROG_TYPE_*.
+    pub kind: u32,
+    /// BPF_TRACE_* or 0.
+    pub attach_type: u32,
+    /// Type id of the hook in the kernel's BTF, or 0.
+    pub attach_to: u32,
+    /// The instructions.
+    pub instructions: &'a [aya_obj::generated::bpf_insn],
+    /// The license that it states.
+    pub license: &'a CStr,
+    /// The object's BTF, loaded.
+    pub btf: Option<BorrowedFd<'a>>,
+    /// Function records and their size in bytes.
+    pub functions: (&'a [u8], usize),
+    /// Line records and their size in bytes.
+    pub lines: (&'a [u8], usize),
+}
+
+/// Verifies and loads a program. With `log` the verifier writes into it what it saw.
+///
+/// # Errors
+/// The kernel's.
+pub fn load_program(code: &Code<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
+    const PROG_LOAD: u32 = 5;
+    let mut attr = [0u8; 120];
+    put32(&mut attr, 0, code.kind);
+    put32(&mut attr, 4, code.instructions.len() as u32);
+    put64(&mut attr, 8, code.instructions.as_ptr() as u64);
+    put64(&mut attr, 16, code.license.as_ptr() as u64);
+    if !log.is_empty() {
+        put32(&mut attr, 24, 1);
+        put32(&mut attr, 28, log.len() as u32);
+        put64(&mut attr, 32, log.as_mut_ptr() as u64);
+    }
+    let name = code.name.bytes().filter(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    for (to, byte) in attr.iter_mut().skip(48).zip(name.take(15)) {
+        *to = byte;
+    }
+    put32(&mut attr, 68, code.attach_type);
+    if let Some(btf) = code.btf {
+        put32(&mut attr, 72, btf.as_raw_fd() as u32);
+        put_records(&mut attr, 76, code.functions);
+        put_records(&mut attr, 92, code.lines);
+    }
+    put32(&mut attr, 108, code.attach_to);
+    call_for_fd(PROG_LOAD, &mut attr)
+}
+
+/// Record size, pointer and count, which stand in this order for both kinds of records.
+fn put_records(attr: &mut [u8], at: usize, (records, size): (&[u8], usize)) {
+    let Some(count) = records.len().checked_div(size).filter(|n| *n > 0) else { return };
+    put32(attr, at, size as u32);
+    put64(attr, at + 4, records.as_ptr() as u64);
+    put32(attr, at + 12, count as u32);
+}
+
+/// Loads an object's own types.
+///
+/// # Errors
+/// The kernel's.
+pub fn load_btf(btf: &[u8], log: &mut [u8]) -> io::Result<OwnedFd> {
+    const BTF_LOAD: u32 = 18;
+    let mut attr = [0u8; 32];
+    put64(&mut attr, 0, btf.as_ptr() as u64);
+    put32(&mut attr, 16, btf.len() as u32);
+    if !log.is_empty() {
+        put64(&mut attr, 8, log.as_mut_ptr() as u64);
+        put32(&mut attr, 20, log.len() as u32);
+        put32(&mut attr, 24, 1);
+    }
+    call_for_fd(BTF_LOAD, &mut attr)
+}

@@ -6,9 +6,12 @@ pub mod cgroupfs;
 pub mod clock;
 pub mod features;
 pub mod kallsyms;
+pub mod perf;
 pub mod procfs;
 #[cfg(test)]
 mod tests;
+pub mod tracefs;
+pub mod types;
 
 use std::path::{Path, PathBuf};
 
