@@ -3,7 +3,6 @@
 //! Runtimes write through [`Inventory`]; everybody else reads an immutable [`Snapshot`], loaded once per batch.
 
 pub mod dictionary;
-mod follower;
 mod hash;
 mod inventory;
 mod process;
@@ -15,11 +14,10 @@ mod snapshot;
 mod tests;
 
 pub use dictionary::Attribute;
-pub use follower::Follower;
 pub use inventory::{GRACE, Inventory, InventoryStats, MAX_CONTAINERS};
 pub use process::host_mntns;
 pub use record::{Container, KubernetesMeta, RuntimeMeta};
-pub use selector::Selector;
+pub use selector::{Follower, InvalidTerm, LabelTerms, Selector, Terms};
 pub use snapshot::Snapshot;
 
 /// Whether this process runs in a Kubernetes cluster.

@@ -32,6 +32,8 @@ impl Inventory {
         if container.mntns != mntns {
             return None;
         }
+        // Any process of the container, not necessarily its first.
+        container.runtime.container_pid = 0;
         self.update(|state| state.seen(container, held, Instant::now()))
     }
 }

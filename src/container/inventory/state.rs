@@ -33,6 +33,8 @@ pub(in crate::container) struct State {
     host_mntns: u64,
     node: Arc<str>,
     slots: HashMap<Arc<str>, Slot>,
+    /// Replaced and removed entries, for batches whose first rows were named before the change and the last after it.
+    retired: Vec<(u32, Arc<Entry>, Instant)>,
     next: u32,
     refused: u64,
     dirty: bool,
@@ -40,7 +42,7 @@ pub(in crate::container) struct State {
 
 impl State {
     pub fn new(host_mntns: u64, node: Arc<str>) -> Self {
-        State { host_mntns, node, slots: HashMap::new(), next: UNKNOWN_ENTRY + 1, refused: 0, dirty: false }
+        State { host_mntns, node, slots: HashMap::new(), retired: Vec::new(), next: UNKNOWN_ENTRY + 1, refused: 0, dirty: false }
     }
 
     pub fn take_dirty(&mut self) -> bool {
@@ -59,32 +61,28 @@ impl State {
         self.refused
     }
 
-    pub fn host_mntns(&self) -> u64 {
-        self.host_mntns
-    }
-
     /// Whether the runtime has told of this container.
     pub fn knows(&self, id: &str) -> bool {
         self.slots.get(id).is_some_and(|s| s.known)
     }
 
-    /// Notes a container that exists but is not known to run, so that its first process can be named.
+    /// Notes a container that exists but is not known to run, so that its first process can be named. What was learnt
+    /// from a process of it before is kept.
     pub fn register(&mut self, container: Container) {
-        let running = self.slots.get(container.runtime.container_id.as_str()).is_some_and(|s| s.running && s.known);
-        if running {
+        let slot = self.slots.get(container.runtime.container_id.as_str());
+        if slot.is_some_and(|s| s.running && s.known) {
             return;
         }
-        // A process may have been seen before the runtime's word: keep what was learnt from it.
-        let seen = self.slots.get(container.runtime.container_id.as_str()).filter(|s| s.running).map(|s| s.entry.clone());
-        let container = match &seen {
-            Some(seen) => with_process_of(container, &seen.container),
+        let running = slot.is_some_and(|s| s.running);
+        let container = match slot.filter(|s| s.entry.container.mntns != 0) {
+            Some(slot) => with_process_of(container, &slot.entry.container),
             None => container,
         };
-        let running = seen.is_some();
-        if let Some(slot) = self.put(container) {
+        if let Some(slot) = self.put(container, running) {
             slot.known = true;
-            slot.running = running;
-            slot.ended = None;
+            if running {
+                slot.ended = None;
+            }
         }
     }
 
@@ -95,9 +93,8 @@ impl State {
         if self.slots.get(container.runtime.container_id.as_str()).is_some_and(stale) {
             return;
         }
-        if let Some(slot) = self.put(container) {
+        if let Some(slot) = self.put(container, true) {
             slot.known = true;
-            slot.running = true;
             slot.ended = None;
             slot.held = held;
         }
@@ -115,8 +112,7 @@ impl State {
         if alias {
             return self.alias(&id, container.mntns, now);
         }
-        let slot = self.put(container)?;
-        slot.running = true;
+        let slot = self.put(container, true)?;
         slot.held = held;
         slot.ended = None;
         Some(slot.number)
@@ -165,7 +161,8 @@ impl State {
         let Some(slot) = self.slots.get(id) else { return };
         let mut container = slot.entry.container.clone();
         container.runtime.container_name = name.to_owned();
-        self.put(container);
+        let running = slot.running;
+        self.put(container, running);
     }
 
     /// After a full listing: whatever of `runtime` is not in `listed` has been deleted, whatever not in `running` stopped.
@@ -187,12 +184,17 @@ impl State {
         let over = |since: Instant| now.saturating_duration_since(since) >= GRACE;
         let mut stopped = Vec::new();
         let before = self.slots.len();
+        // Nobody misses these, so their going is no change.
+        self.retired.retain(|(_, _, since)| !over(*since));
         self.slots.retain(|_, slot| {
             let aliases = slot.aliases.len();
             slot.aliases.retain(|(_, since)| !over(*since));
             self.dirty |= aliases != slot.aliases.len();
             match slot.ended {
-                Some(since) if over(since) && !slot.known => return false,
+                Some(since) if over(since) && !slot.known => {
+                    self.retired.push((slot.number, slot.entry.clone(), now));
+                    return false;
+                }
                 Some(since) if over(since) => stopped.push(slot.entry.container.clone()),
                 // Never confirmed by a runtime: let it be looked up again.
                 None if !slot.known => slot.ended = Some(now),
@@ -208,30 +210,34 @@ impl State {
     fn rest(&mut self, mut container: Container) {
         container = Container { runtime: container.runtime, k8s: container.k8s, labels: container.labels, ..Container::default() };
         container.runtime.container_pid = 0;
-        if let Some(slot) = self.put(container) {
+        if let Some(slot) = self.put(container, false) {
             slot.ended = None;
             slot.held = None;
         }
     }
 
     /// Stores a record, under a new number if it differs from what is there. `None` when there is no room.
-    fn put(&mut self, container: Container) -> Option<&mut Slot> {
-        let id = container.runtime.container_id.as_str();
-        let same = self.slots.get(id).is_some_and(|s| s.entry.container == container);
-        let id: Arc<str> = id.into();
-        self.dirty = true;
-        if same {
-            return self.slots.get_mut(&id);
+    fn put(&mut self, container: Container, running: bool) -> Option<&mut Slot> {
+        let id: Arc<str> = container.runtime.container_id.as_str().into();
+        let known = self.slots.get(&id);
+        let same = known.is_some_and(|s| s.entry.container == container);
+        if !same {
+            let full = known.is_none() && self.slots.len() >= MAX_CONTAINERS;
+            let Some(next) = self.next.checked_add(1).filter(|_| !full) else {
+                self.refused += 1;
+                return None;
+            };
+            let number = std::mem::replace(&mut self.next, next);
+            let entry = Arc::new(Entry::new(container));
+            let slot = self.slots.entry(id.clone()).or_insert_with(|| Slot::new(number, entry.clone()));
+            if slot.number != number {
+                self.retired.push((slot.number, slot.entry.clone(), Instant::now()));
+            }
+            (slot.number, slot.entry) = (number, entry);
         }
-        let full = self.slots.len() >= MAX_CONTAINERS && !self.slots.contains_key(&id);
-        let Some(next) = self.next.checked_add(1).filter(|_| !full) else {
-            self.refused += 1;
-            return None;
-        };
-        let number = std::mem::replace(&mut self.next, next);
-        let entry = Arc::new(Entry::new(container));
-        let slot = self.slots.entry(id).or_insert_with(|| Slot::new(number, entry.clone()));
-        (slot.number, slot.entry) = (number, entry);
+        let slot = self.slots.get_mut(&id)?;
+        self.dirty |= !same || slot.running != running;
+        slot.running = running;
         Some(slot)
     }
 
@@ -239,6 +245,7 @@ impl State {
     pub fn snapshot(&self, generation: u64) -> Snapshot {
         let mut snapshot = Snapshot { generation, host_mntns: self.host_mntns, node: self.node.clone(), ..Snapshot::default() };
         let mut slots: Vec<(&Arc<str>, &Slot)> = self.slots.iter().collect();
+        snapshot.entries.extend(self.retired.iter().map(|(number, entry, _)| (*number, entry.clone())));
         // Later insertions win: ended ones first, and by age among equals.
         slots.sort_by_key(|(_, s)| (s.running, s.number));
         for (_, slot) in &slots {
