@@ -180,6 +180,11 @@ impl FieldSpec {
         self.types.iter().any(|t| t == name)
     }
 
+    /// The field's undecoded bytes in a row, cut at the row's end; empty for sources outside of the row.
+    pub fn window<'a>(&self, row: &'a [u8]) -> &'a [u8] {
+        super::value::raw(row, self)
+    }
+
     /// The last part of the name.
     pub fn leaf(&self) -> &str {
         self.name.rsplit('.').next().unwrap_or(&self.name)
