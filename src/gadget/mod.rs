@@ -1,1 +1,3 @@
-//! See ARCHITECTURE.md.
+//! A gadget's bytes and what they mean: metadata, parameters, types, data sources.
+
+pub mod btf;

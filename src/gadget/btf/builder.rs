@@ -1,0 +1,1 @@
+//! BTF by hand, for tests.
