@@ -3,6 +3,8 @@
 pub mod btf;
 pub mod duration;
 pub mod elf;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod manifest;
 mod maps;
 mod markers;

@@ -9,8 +9,6 @@ mod query;
 mod types;
 
 #[cfg(test)]
-pub(crate) mod builder;
-#[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;

@@ -2,8 +2,6 @@
 
 mod decode;
 mod notes;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 

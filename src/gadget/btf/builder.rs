@@ -1,1 +1,0 @@
-//! BTF by hand, for tests.
