@@ -91,14 +91,14 @@ impl Iter {
         self.pending = 0..rest;
         let count = read_some(file, self.buffer.get_mut(rest..).unwrap_or_default())?;
         self.pending.end += count;
-        if count == 0 {
-            *run = Run { program: run.program + 1, file: None };
-            self.pending = 0..0;
+        if count > 0 {
+            return Ok(true);
         }
-        if count == 0 && rest > 0 {
+        if rest > 0 {
             let text = format!("its output ends in the middle of a record ({rest} of {} bytes)", self.source.record_size);
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
+        *run = Run { program: run.program + 1, file: None };
         Ok(true)
     }
 }

@@ -1,7 +1,10 @@
 //! Gadgets compiled on the spot for the tests that load them into the running kernel.
 
+#![allow(clippy::print_stderr)]
+
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::{LoadError, Loaded, MntnsFilter, Options, load};
 use crate::gadget::{self, Gadget};
@@ -36,12 +39,12 @@ static inline void emit(void *ring, void *lost, void *record, __u64 size) {
         if (count) __sync_fetch_and_add(count, 1);
     }
 }
-const volatile __u32 targ_pid = 0;
-PARAM(targ_pid)
-static inline bool wanted(void) { return bpf_get_current_pid_tgid() >> 32 == targ_pid; }
+const volatile __u32 thread = 0;
+PARAM(thread)
+static inline bool wanted(void) { return (__u32)bpf_get_current_pid_tgid() == thread; }
 "#;
 
-/// Each call of getppid by process `targ_pid` is a record; tests make calls to make events.
+/// Each call of getppid by the thread that loaded it is a record, since other tests run in other threads.
 pub(crate) const GETPPID: &str = r#"
 struct event { __u64 number; __u32 pid; __u32 tag; };
 RING(events, 4096)
@@ -70,11 +73,19 @@ pub(crate) fn can_load() -> bool {
     false
 }
 
+static FORKS: RwLock<()> = RwLock::new(());
+
+/// While it is held no test starts a compiler. A process between fork and exec holds our descriptors, which keeps programs attached.
+pub(crate) fn quiet() -> RwLockReadGuard<'static, ()> {
+    FORKS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Compiles a gadget.
 pub(crate) fn compile(source: &str) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let (input, output) = (directory.path().join("program.bpf.c"), directory.path().join("program.o"));
     std::fs::write(&input, format!("{PRELUDE}{source}")).unwrap();
+    let _forks = FORKS.write().unwrap_or_else(PoisonError::into_inner);
     let mut clang = Command::new(std::env::var_os("CLANG").unwrap_or_else(|| "clang-16".into()));
     let result =
         clang.args(["-target", "bpf", "-g", "-O2", "-Wno-unused-value", "-c"]).arg(&input).arg("-o").arg(&output).output().unwrap();
@@ -96,10 +107,12 @@ pub(crate) fn gadget(source: &str, metadata: &str) -> Gadget {
     gadget::open(&image, "test").unwrap()
 }
 
-/// Loads a gadget that looks at this process, with more parameters.
+/// Loads a gadget that looks at this thread, with more parameters.
 pub(crate) fn load_with(gadget: &Gadget, params: &[(&str, &str)], filter: Option<&MntnsFilter>) -> Result<Loaded, LoadError> {
     let mut all: BTreeMap<String, String> = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    all.entry("targ_pid".to_owned()).or_insert_with(|| std::process::id().to_string());
+    // SAFETY: the call takes nothing and cannot fail.
+    let thread = unsafe { libc::gettid() };
+    all.insert("thread".to_owned(), thread.to_string());
     load(gadget, &Options { params: &all, mntns_filter: filter, ring_bytes: None })
 }
 

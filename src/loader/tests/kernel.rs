@@ -1,6 +1,6 @@
 //! Against the running kernel.
 
-use crate::loader::testing::{GETPPID, can_load, gadget, getppid, load_with};
+use crate::loader::testing::{GETPPID, can_load, gadget, getppid, load_with, quiet};
 use crate::loader::{LoadError, MntnsFilter, Reader};
 
 fn refused(source: &str) -> LoadError {
@@ -23,7 +23,9 @@ fn nothing_runs_before_attach_nor_after_detach() {
     if !can_load() {
         return;
     }
-    let mut loaded = load_with(&gadget(GETPPID, ""), &[("tag", "4711")], None).unwrap();
+    let gadget = gadget(GETPPID, "");
+    let _quiet = quiet();
+    let mut loaded = load_with(&gadget, &[("tag", "4711")], None).unwrap();
     let mut ring = only(loaded.readers().unwrap());
     getppid(3);
     assert_eq!(records(&mut ring).len(), 0);
@@ -107,7 +109,7 @@ fn the_verifiers_words_are_in_the_error() {
     }
     let source = "SEC(\"raw_tp/sys_enter\") int broken(void *ctx) { __u32 key = 0; return *(int *)bpf_map_lookup_elem(&some, &key); }";
     let source = format!(
-        "struct {{ __uint(type, 2); __uint(max_entries, 1); __type(key, __u32); __type(value, __u32); }} some SEC(\".maps\");\n{source}"
+        "struct {{ __uint(type, 1); __uint(max_entries, 1); __type(key, __u32); __type(value, __u32); }} some SEC(\".maps\");\n{source}"
     );
     match refused(&source) {
         LoadError::Verifier { program, log, .. } => {
@@ -147,7 +149,9 @@ fn a_failed_attach_detaches_what_was_attached() {
         return;
     }
     let source = format!("{GETPPID}\nSEC(\"tracepoint/zz/no_such_event\") int zz(void *ctx) {{ return 0; }}");
-    let mut loaded = load_with(&gadget(&source, ""), &[], None).unwrap();
+    let gadget = gadget(&source, "");
+    let _quiet = quiet();
+    let mut loaded = load_with(&gadget, &[], None).unwrap();
     let mut ring = only(loaded.readers().unwrap());
     assert!(matches!(loaded.attach(), Err(LoadError::NoHook { .. })));
     getppid(3);
