@@ -41,8 +41,13 @@ pub fn parse(text: &str, file: usize) -> Result<Document, Fault> {
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
             let mark = error.marker();
-            let place = Place::File { file, line: mark.line().max(1), column: mark.col() + 1 };
-            Fault { place, message: format!("not valid YAML: {}", error.info()) }
+            let line = mark.line().max(1);
+            let expansion = text.lines().nth(line - 1).is_some_and(|line| line.contains("${"));
+            let advice = if expansion { "; inside {} and [] write \"${env:NAME}\" in quotes" } else { "" };
+            Fault {
+                place: Place::File { file, line, column: mark.col() + 1 },
+                message: format!("not valid YAML: {}{advice}", error.info()),
+            }
         })?;
         builder.event(event, &span)?;
     }
@@ -125,7 +130,10 @@ impl Builder {
     fn count(&mut self, place: &Place, nodes: usize) -> Result<(), Fault> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES {
-            return Err(Fault { place: place.clone(), message: format!("more than {MAX_NODES} values, those repeated by aliases included") });
+            return Err(Fault {
+                place: place.clone(),
+                message: format!("more than {MAX_NODES} values, those repeated by aliases included"),
+            });
         }
         Ok(())
     }

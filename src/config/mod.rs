@@ -1,5 +1,6 @@
 //! Configuration: YAML files, includes and environment to a checked and resolved [`Plan`], or to all errors at once.
 
+mod diff;
 mod document;
 mod environment;
 mod glob;
@@ -20,6 +21,7 @@ mod tests;
 mod tree;
 pub mod validate;
 
+pub use diff::{Diff, ExporterDiff, diff};
 pub use environment::Environment;
 pub use load::load_with;
 pub use model::{ContainersConfig, LogEncoding, LogLevel, OwnProtocol};

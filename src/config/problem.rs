@@ -84,8 +84,7 @@ pub(super) fn problems(mut findings: Vec<Finding>, sources: &Sources) -> Vec<Pro
 
 fn problem(finding: Finding, sources: &Sources) -> Problem {
     let Finding { severity, place, path, message, hint } = finding;
-    let mut problem =
-        Problem { severity, file: None, line: 0, column: 0, variable: None, path, message, hint, source_line: None };
+    let mut problem = Problem { severity, file: None, line: 0, column: 0, variable: None, path, message, hint, source_line: None };
     match place {
         Place::File { file, line, column } => {
             problem.file = sources.files.get(file).map(|source| source.path.clone());

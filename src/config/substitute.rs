@@ -96,8 +96,6 @@ fn lookup(reference: &str, environment: &Environment, nesting: usize) -> Result<
         (Some(value), Some(default)) if value.is_empty() => expand(default, environment, nesting + 1),
         (Some(value), _) => Ok(value.to_owned()),
         (None, Some(default)) => expand(default, environment, nesting + 1),
-        (None, None) => {
-            Err(format!("the environment variable {name} is not set; \"${{env:{name}:-default}}\" would give it a default"))
-        }
+        (None, None) => Err(format!("the environment variable {name} is not set; \"${{env:{name}:-default}}\" would give it a default")),
     }
 }

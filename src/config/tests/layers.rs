@@ -9,12 +9,14 @@ fn env(pairs: &[(&str, &str)]) -> Environment {
 /// Proves that a substituted value is typed like a plain scalar, is text where text is wanted, and brings in no structure.
 #[test]
 fn substitution_types_values_and_injects_nothing() {
-    let yaml = GOOD.replace("{path: /tmp/a.jsonl}", "{path: '${env:A}', rotation: {max_backups: '${env:B}'}}").replace("false}", "${env:C:-true}}");
+    let yaml = GOOD
+        .replace("{path: /tmp/a.jsonl}", "{path: '${env:A}', rotation: {max_backups: '${env:B}'}}")
+        .replace("false}", "'${env:C:-true}'}");
     let plan = load_bytes(yaml.as_bytes(), &env(&[("A", "/x: {y: [\n# z"), ("B", "7")])).unwrap();
     assert_eq!(plan.exporters[0].settings["path"], "/x: {y: [\n# z");
     assert_eq!(plan.exporters[0].settings["rotation"]["max_backups"], 7);
     assert_eq!(plan.gadgets[0].params["ignore-failed"], "true");
-    let number = load_bytes(GOOD.replace("/tmp/a.jsonl", "/${env:B}$$5$").as_bytes(), &env(&[("B", "7")])).unwrap();
+    let number = load_bytes(GOOD.replace("/tmp/a.jsonl", "'/${env:B}$$5$'").as_bytes(), &env(&[("B", "7")])).unwrap();
     assert_eq!(number.exporters[0].settings["path"], "/7$5$");
 }
 
@@ -26,6 +28,8 @@ fn substitution_errors() {
     assert!(all.contains(":10:22: error: the environment variable NOPE is not set"), "{all}");
     assert!(all.contains(":4:12: error: \"${file:x}\" is not known"), "{all}");
     let yaml = GOOD.replace("{path: /tmp/a.jsonl}", "{path: /a, rotation: {max_backups: '${env:B}'}}");
+    let unquoted = load_text(&GOOD.replace("false}", "${env:C}}")).unwrap_err().to_string();
+    assert!(unquoted.contains("inside {} and [] write \"${env:NAME}\" in quotes"), "{unquoted}");
     let secret = load_bytes(yaml.as_bytes(), &env(&[("B", "s3cret")])).unwrap_err().to_string();
     assert!(secret.contains("must be a whole number, not the value of ${env:B}") && !secret.contains("s3cret"), "{secret}");
 }
@@ -49,7 +53,11 @@ fn environment_overrides_file_overrides_defaults() {
 fn wrong_overrides_name_the_variable() {
     let errors = load_bytes(
         GOOD.as_bytes(),
-        &env(&[("GADGETRY__SERVICE__TELEMETRI__X", "1"), ("GADGETRY__A[99999999999]__B", "1"), ("GADGETRY__SERVICE__SHUTDOWN_TIMEOUT", "soon")]),
+        &env(&[
+            ("GADGETRY__SERVICE__TELEMETRI__X", "1"),
+            ("GADGETRY__A[99999999999]__B", "1"),
+            ("GADGETRY__SERVICE__SHUTDOWN_TIMEOUT", "soon"),
+        ]),
     );
     let text = errors.unwrap_err().to_string();
     for part in [

@@ -1,6 +1,7 @@
 //! Tests of the configuration against stand-ins for components and gadgets: they prove the machinery, not the kinds.
 
 mod bad_input;
+mod diff;
 mod layers;
 mod reading;
 mod semantics;
@@ -50,7 +51,10 @@ pub fn complaints(yaml: &str) -> Vec<String> {
         Ok(plan) => plan.warnings,
         Err(errors) => errors.problems,
     };
-    problems.iter().map(|p| format!("{}:{}: {}{}", p.line, p.column, p.message, p.hint.as_ref().map(|h| format!(" [{h}]")).unwrap_or_default())).collect()
+    problems
+        .iter()
+        .map(|p| format!("{}:{}: {}{}", p.line, p.column, p.message, p.hint.as_ref().map(|h| format!(" [{h}]")).unwrap_or_default()))
+        .collect()
 }
 
 /// The only problem of `yaml`.

@@ -5,14 +5,17 @@ use super::*;
 /// Proves that names must be unique and references must lead somewhere.
 #[test]
 fn names_and_references() {
-    let twice = GOOD.replace("exporters:\n  file", "  - {name: execs, image: trace_open, exporters: [file/audt, file/audit, file/audit, 'a b']}\nexporters:\n  file");
+    let twice = GOOD.replace(
+        "exporters:\n  file",
+        "  - {name: execs, image: trace_open, exporters: [file/audt, file/audit, file/audit, 'a b']}\nexporters:\n  file",
+    );
     assert_eq!(
         complaints(&twice),
         [
             "9:12: the gadget name \"execs\" is taken by an earlier gadget; names must be unique",
-            "9:51: the exporter \"file/audt\" is not defined [file/audit]",
-            "9:74: the exporter \"file/audit\" is listed twice",
-            "9:86: \"a b\" is not a component id: expected `type` or `type/name`",
+            "9:50: the exporter \"file/audt\" is not defined [file/audit]",
+            "9:73: the exporter \"file/audit\" is listed twice",
+            "9:85: \"a b\" is not a component id: expected `type` or `type/name`",
         ]
     );
 }
@@ -20,7 +23,9 @@ fn names_and_references() {
 /// Proves that an alias is the exporter it stands for, in definitions and in references.
 #[test]
 fn aliases_are_the_same_exporter() {
-    let plan = load_text(&GOOD.replace("[file/audit]", "[otlp_grpc/a]").replace("file/audit: {path: /tmp/a.jsonl}", "otlp/a: {endpoint: x}")).unwrap();
+    let plan =
+        load_text(&GOOD.replace("[file/audit]", "[otlp_grpc/a]").replace("file/audit: {path: /tmp/a.jsonl}", "otlp/a: {endpoint: x}"))
+            .unwrap();
     assert_eq!(plan.exporters[0].id.to_string(), "otlp_grpc/a");
     let both = GOOD.replace("  file/audit: {path", "  otlp: {endpoint: x}\n  otlp_grpc: {endpoint: x}\n  file/audit: {path");
     assert!(complaints(&both).contains(&"11:3: \"otlp_grpc\" is the same exporter as \"otlp\"".to_owned()), "{:?}", complaints(&both));
@@ -30,14 +35,20 @@ fn aliases_are_the_same_exporter() {
 #[test]
 fn gadgets_know_their_images_params_and_fields() {
     assert_eq!(complaint(&GOOD.replace("trace_exec", "trace_exce")), "4:12: no gadget image \"trace_exce\" [trace_exec]");
-    assert_eq!(complaint(&GOOD.replace("ignore-failed", "ignore-faild")), "5:14: the gadget has no parameter \"ignore-faild\" [ignore-failed]");
+    assert_eq!(
+        complaint(&GOOD.replace("ignore-failed", "ignore-faild")),
+        "5:14: the gadget has no parameter \"ignore-faild\" [ignore-failed]"
+    );
     assert_eq!(complaint(&GOOD.replace("false", "7")), "5:29: parameter \"ignore-failed\": \"7\" is not true or false");
     assert_eq!(complaint(&GOOD.replace("proc.comm !=", "proc.com !=")), "7:17: filter: no such field");
     assert_eq!(complaint(&GOOD.replace("!=", "!!")), "7:17: filter: unexpected \"!\"");
     let metric = GOOD.replace("    exporters:", "    metrics: [{name: a, type: counter, attributes: [nope]}]\n    exporters:");
     assert_eq!(complaint(&metric), "8:15: metric \"a\": no such field");
     let kind = GOOD.replace("    exporters:", "    metrics: [{name: a, type: countr}]\n    exporters:");
-    assert_eq!(complaint(&kind), "8:31: gadgets[0].metrics[0].type must be one of counter, gauge, histogram, not the text \"countr\" [counter]");
+    assert_eq!(
+        complaint(&kind),
+        "8:31: gadgets[0].metrics[0].type must be one of counter, gauge, histogram, not the text \"countr\" [counter]"
+    );
 }
 
 /// Proves that an exporter's own check points at the setting.
@@ -55,7 +66,7 @@ fn contradictions() {
         complaints(&yaml),
         [
             "11:16: exporters.file.path and exporters.file/audit.path would write the same file /tmp/a.jsonl",
-            "12:27: exporters.prometheus.endpoint and service.telemetry.endpoint would listen on the same address 0.0.0.0:8888",
+            "12:26: exporters.prometheus.endpoint and service.telemetry.endpoint would listen on the same address 0.0.0.0:8888",
             "13:30: service.health.endpoint and service.telemetry.endpoint would listen on the same address 127.0.0.1:8888",
         ]
     );

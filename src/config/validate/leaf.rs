@@ -155,7 +155,9 @@ fn form(text: &str, schema: &Map<String, Value>) -> Option<String> {
     match text.chars().count() as u64 {
         0 if least > 0 => Some("not be empty".to_owned()),
         count if count < least => Some(format!("have at least {least} characters")),
-        count => schema.get("maxLength").and_then(Value::as_u64).filter(|m| count > *m).map(|most| format!("have at most {most} characters")),
+        count => {
+            schema.get("maxLength").and_then(Value::as_u64).filter(|m| count > *m).map(|most| format!("have at most {most} characters"))
+        }
     }
 }
 

@@ -11,18 +11,24 @@ use crate::component::nearest;
 pub fn check(walker: &mut Walker<'_>, node: &mut Node, schema: &Map<String, Value>, path: &str) {
     let place = node.place.clone();
     let Kind::Mapping(entries) = &mut node.kind else { return };
-    for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        if !entries.iter().any(|entry| entry.key == required) {
-            let message = format!("missing key {required:?}{}", within(path));
-            walker.findings.push(Finding::error(&place, path, message));
-        }
-    }
+    let mut meant = Vec::new();
     for entry in entries.iter_mut() {
         let below = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
         match schema_of(&entry.key, schema) {
-            Some(Value::Bool(false)) => walker.findings.push(unknown(entry, schema, path, &below)),
+            Some(Value::Bool(false)) => {
+                let finding = unknown(entry, schema, path, &below);
+                meant.extend(finding.hint.clone());
+                walker.findings.push(finding);
+            }
             Some(schema) => walker.check(&mut entry.node, schema, &below),
             None => {}
+        }
+    }
+    // A mistyped key is one error, not an unknown key and a missing one.
+    let here = |key: &str| entries.iter().any(|entry| entry.key == key) || meant.iter().any(|hint| hint == key);
+    for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        if !here(required) {
+            walker.findings.push(Finding::error(&place, path, format!("missing key {required:?}{}", within(path))));
         }
     }
 }

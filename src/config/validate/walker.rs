@@ -86,7 +86,7 @@ impl<'a> Walker<'a> {
                 return true;
             }
         }
-        let expected = types.iter().map(|t| leaf::type_name(t)).collect::<Vec<_>>().join(" or ");
+        let expected = types.iter().filter(|t| **t != "null").map(|t| leaf::type_name(t)).collect::<Vec<_>>().join(" or ");
         let quotable = types.contains(&"string") && node.scalar().is_some_and(|s| !s.value.is_null());
         let advice = if quotable { ": put it in quotes" } else { "" };
         let message = format!("{} must be {expected}, not {}{advice}", named(path), leaf::describe(node));
