@@ -70,6 +70,12 @@ pub trait Decode: Send + Sync {
 pub trait Dictionary: Send + Sync {
     /// The attribute of an entry; [`Value::None`] when it has none.
     fn value(&self, entry: u32, attribute: u16) -> Value<'_>;
+
+    /// What an entry is in the words of OpenTelemetry's resource conventions (`container.id`, `k8s.pod.name`, ...).
+    /// Allocates: encoders keep what they made of an entry.
+    fn resource(&self, _entry: u32) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
 /// Where a field's value comes from.
