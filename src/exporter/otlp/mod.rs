@@ -1,1 +1,3 @@
-//! See ARCHITECTURE.md.
+//! OTLP: events as logs, map gadgets as metrics, over gRPC or HTTP.
+
+pub mod encode;
