@@ -2,7 +2,8 @@
 
 use super::exit::Failure;
 use super::live::Live;
-use crate::daemon;
+use super::output;
+use crate::{config, daemon};
 
 /// Shown below `collect --help`.
 pub(super) const EXAMPLES: &str = "Signals:\n  SIGINT, SIGTERM  drain, print the final ledger, end\n  SIGHUP           reopen the exporters' files and read the configuration again\n\nExamples:\n  gadgetry collect -c config/collector.yaml\n  GADGETRY__SERVICE__TELEMETRY__ENDPOINT=127.0.0.1:9999 gadgetry collect -c collector.yaml";
@@ -17,11 +18,16 @@ pub(super) struct Args {
     quiet: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, log: &super::LogArgs) -> Result<(), Failure> {
+    let plan = config::load(&args.config.config)?;
+    let logging = log.init_for(&plan.service)?;
+    for warning in &plan.warnings {
+        output::error(&warning.to_string());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("control").build()?;
-    let options = daemon::Options { config: args.config.config.clone() };
+    let options = daemon::Options { config: args.config.config.clone(), logging: &logging };
     let mut live = Live::new(args.quiet);
-    let result = runtime.block_on(daemon::run(&options, &mut live));
+    let result = runtime.block_on(daemon::run(plan, &options, &mut live));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     Ok(result?)
 }

@@ -5,7 +5,7 @@ mod overview;
 mod run;
 mod running;
 mod services;
-pub mod watch;
+mod watch;
 
 pub use error::DaemonError;
 pub use overview::{GadgetState, Observer, Overview};

@@ -30,8 +30,10 @@ struct Prepared {
 }
 
 impl Running {
-    pub(super) fn new(context: Context, listeners: Arc<Listeners>, resource: Arc<Vec<(String, String)>>) -> Self {
-        Running { plan: Plan::default(), exporters: HashMap::new(), instances: Vec::new(), context, listeners, resource }
+    /// Nothing yet; services as in `plan`, which is to be applied next.
+    pub(super) fn new(plan: &Plan, context: Context, listeners: Arc<Listeners>, resource: Arc<Vec<(String, String)>>) -> Self {
+        let plan = Plan { gadgets: Vec::new(), exporters: Vec::new(), warnings: Vec::new(), ..plan.clone() };
+        Running { plan, exporters: HashMap::new(), instances: Vec::new(), context, listeners, resource }
     }
 
     /// Makes `plan` run. Either all of it, or nothing changes.
@@ -71,7 +73,7 @@ impl Running {
     }
 
     fn build_exporter(&self, id: &ComponentId, settings: &serde_json::Value) -> Result<Arc<dyn ExporterService>, BuildError> {
-        let Some(kind) = components::exporter(id.kind()) else {
+        let Some(kind) = components::COMPILED_IN.exporter(id.kind()) else {
             return Err(SettingError { path: id.to_string(), message: "there is no such type of exporter".to_owned() }.into());
         };
         let context = ExporterContext {

@@ -114,7 +114,7 @@ fn chain(
 }
 
 fn configured(plan: &OperatorPlan) -> Result<Box<dyn Operator>, BindError> {
-    match components::operator(&plan.kind) {
+    match components::COMPILED_IN.operator(&plan.kind) {
         Some(kind) => (kind.build)(&plan.settings),
         None => Err(BindError::Invalid("there is no such operator".to_owned())),
     }
