@@ -86,7 +86,7 @@ fn filter(variable: impl Fn(&str) -> Option<String>, level: &str) -> Result<EnvF
     }
 }
 
-fn subscriber<W>(format: LogFormat, filter: EnvFilter, colours: bool, writer: W) -> (impl Subscriber + Send + Sync, Logging)
+pub(super) fn subscriber<W>(format: LogFormat, filter: EnvFilter, colours: bool, writer: W) -> (impl Subscriber + Send + Sync, Logging)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
