@@ -60,7 +60,7 @@ fn counter(meter: &Meter, ledger: &Arc<Ledger>, name: &'static str, description:
         }
     });
     // The provider keeps the callback; the instrument is only a name for it.
-    drop(callback.build());
+    callback.build();
 }
 
 fn in_flight(meter: &Meter, ledger: &Arc<Ledger>) {
@@ -72,14 +72,14 @@ fn in_flight(meter: &Meter, ledger: &Arc<Ledger>) {
             observer.observe(value, &attributes);
         }
     });
-    drop(callback.build());
+    callback.build();
 }
 
 /// Names as in the semantic conventions for processes.
 fn own(meter: &Meter) {
     let cpu = meter.f64_observable_counter("process.cpu.time").with_unit("s").with_description("CPU time of the process, user and system");
-    drop(cpu.with_callback(|observer| observer.observe(process::read().cpu_seconds, &[])).build());
+    cpu.with_callback(|observer| observer.observe(process::read().cpu_seconds, &[])).build();
     let memory = meter.i64_observable_up_down_counter("process.memory.usage").with_unit("By").with_description("Resident memory");
     let resident = || i64::try_from(process::read().resident_bytes).unwrap_or(i64::MAX);
-    drop(memory.with_callback(move |observer| observer.observe(resident(), &[])).build());
+    memory.with_callback(move |observer| observer.observe(resident(), &[])).build();
 }

@@ -69,6 +69,28 @@ async fn spans_and_the_ledger_arrive_over_http() {
     assert!(shown.contains("AsInt(42)") && shown.contains("execs"), "{shown}");
 }
 
+/// The daemon logs before it knows where its traces go, so they are tapped from the running log; the transport's own are not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traces_are_tapped_from_a_log_that_runs_already() {
+    let (endpoint, received) = receiver().await;
+    let filter = tracing_subscriber::EnvFilter::new("error");
+    let (subscriber, logging) = super::super::logging::subscriber(Default::default(), filter, false, std::io::sink);
+    let here = tokio::runtime::Handle::current();
+    let own = tracing::subscriber::with_default(subscriber, || {
+        tracing::info_span!("before").in_scope(|| ());
+        let own = start(&settings(endpoint, Protocol::HttpProtobuf), &Arc::default(), Some(&logging), &here).unwrap();
+        tracing::info_span!("reload", gadgets = 3).in_scope(|| tracing::info!("applied"));
+        tracing::debug_span!("detail").in_scope(|| ());
+        tracing::info_span!(target: "h2", "frame").in_scope(|| ());
+        own
+    });
+    own.shutdown(Duration::from_secs(5)).await;
+    let received = received.lock().unwrap();
+    let spans = &received.traces[0].resource_spans[0].scope_spans[0].spans;
+    assert_eq!(spans.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["reload"]);
+    assert_eq!(spans[0].events[0].name, "applied");
+}
+
 /// Nobody listens there: starting works, and stopping keeps the deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_that_is_not_there_costs_no_more_than_the_deadline() {
