@@ -1,6 +1,6 @@
 //! Real Docker containers, named in the events and selected in the kernel.
 
-use crate::support::docker::Docker;
+use crate::support::docker::Engine;
 use crate::support::{Collector, can_trace, wait_for};
 
 fn config(docker: &std::path::Path, containers: &str) -> String {
@@ -15,7 +15,8 @@ fn a_container_that_execs_and_opens_is_named_within_a_second() {
     if !can_trace("container names") {
         return;
     }
-    let Some(docker) = Docker::start("container names") else { return };
+    let Some(mut docker) = Engine::prepare("container-names") else { return };
+    docker.start();
     let collector = Collector::start(&config(&docker.socket(), "containers: {}"));
     docker.run_container("web-1", "cat /etc/passwd > /dev/null; sleep 0.5; cat /etc/group > /dev/null");
     let named = |gadget: &'static str, key: &'static str, value: &'static str| {
@@ -39,13 +40,14 @@ fn kubernetes_names_come_from_the_containers_labels() {
     if !can_trace("kubernetes labels") {
         return;
     }
-    let Some(docker) = Docker::start("kubernetes labels") else { return };
+    let Some(mut docker) = Engine::prepare("kubernetes-labels") else { return };
+    docker.start();
     let collector = Collector::start(&config(&docker.socket(), "containers: {}"));
     let labels = ["io.kubernetes.pod.name=shop-0", "io.kubernetes.pod.namespace=shop", "io.kubernetes.container.name=app"];
     let mut args = vec!["run", "--rm", "--network", "none"];
     labels.iter().for_each(|l| args.extend(["-l", l]));
     args.extend(["localhost/busybox:1", "sh", "-c", "sleep 0.5; cat /etc/group"]);
-    docker.run(&args);
+    docker.docker(&args);
     let event = wait_for(2, "an event with the pod's name", || {
         collector.events("events.jsonl").into_iter().find(|e| e["args"] == "cat /etc/group" && e["k8s"]["podName"] == "shop-0")
     });
@@ -57,7 +59,8 @@ fn the_kernel_filter_lets_only_selected_containers_through() {
     if !can_trace("container selection") {
         return;
     }
-    let Some(docker) = Docker::start("container selection") else { return };
+    let Some(mut docker) = Engine::prepare("container-selection") else { return };
+    docker.start();
     let collector = Collector::start(&config(&docker.socket(), "containers: {names: [chosen]}"));
     docker.run_container("other", "cat /etc/passwd > /dev/null; sleep 0.3; cat /etc/passwd > /dev/null");
     docker.run_container("chosen", "sleep 0.5; cat /etc/group > /dev/null");
@@ -73,7 +76,8 @@ fn docker_may_come_later_and_restart() {
     if !can_trace("docker comes and goes") {
         return;
     }
-    let Some(mut docker) = Docker::start("docker comes and goes") else { return };
+    let Some(mut docker) = Engine::prepare("docker-comes-and-goes") else { return };
+    docker.start();
     // A link that does not exist yet stands for an engine that was not started yet.
     let link = tempfile::tempdir().unwrap();
     let socket = link.path().join("docker.sock");
@@ -87,7 +91,8 @@ fn docker_may_come_later_and_restart() {
         })
     };
     named("late", 20);
-    docker.restart();
+    docker.stop();
+    docker.start();
     wait_for(30, "a named event after the restart", || {
         docker_probe(&docker, "again");
         collector.events("events.jsonl").into_iter().find(|e| e["runtime"]["containerName"] == "again")
@@ -95,6 +100,6 @@ fn docker_may_come_later_and_restart() {
     assert_eq!(collector.stop().0, 0);
 }
 
-fn docker_probe(docker: &Docker, name: &str) {
+fn docker_probe(docker: &Engine, name: &str) {
     docker.run_container(name, "sleep 0.3; cat /etc/group > /dev/null");
 }

@@ -1,102 +1,118 @@
-//! A Docker engine of the tests' own, and containers in it.
+//! A Docker engine for one test: its own socket and data, no network, stopped and cleaned up when dropped.
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::wait_for;
-
-/// A dockerd with its data, socket and pid file in a folder of its own; ends with its containers.
-pub struct Docker {
-    child: Child,
-    dir: tempfile::TempDir,
+/// See the module.
+pub struct Engine {
+    dir: PathBuf,
+    process: Option<Child>,
 }
 
-impl Docker {
-    /// Starts an engine with the image `localhost/busybox:1`; says why when the machine has none.
-    pub fn start(test: &str) -> Option<Self> {
-        if Command::new("dockerd").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-            println!("SKIPPED {test}: dockerd is not installed");
+impl Engine {
+    /// Prepares a folder and the test image. `None`, with the reason printed, where no engine can run.
+    pub fn prepare(name: &str) -> Option<Self> {
+        for tool in ["dockerd", "docker", "busybox", "gcc"] {
+            if !on_path(tool) {
+                println!("SKIPPED {name}: no {tool} on PATH (apt-get install docker.io busybox-static gcc)");
+                return None;
+            }
+        }
+        if !is_root() {
+            println!("SKIPPED {name}: a Docker engine needs root");
             return None;
         }
-        let dir = tempfile::Builder::new().prefix("gadgetry-docker").tempdir_in("/tmp").unwrap();
-        let docker = Docker { child: launch(dir.path()), dir };
-        docker.wait_ready();
-        docker.load_image();
-        Some(docker)
-    }
-
-    pub fn socket(&self) -> PathBuf {
-        self.dir.path().join("docker.sock")
-    }
-
-    fn wait_ready(&self) {
-        wait_for(30, "dockerd", || self.command(&["version"]).output().ok().filter(|o| o.status.success()));
-    }
-
-    fn load_image(&self) {
+        let dir = PathBuf::from(format!("/tmp/gadgetry-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("folder for the engine");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/mkimage.sh");
-        let tar = self.dir.path().join("images.tar");
-        let made = Command::new("bash").arg(script).arg(&tar).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        self.run(&["load", "-i", tar.to_str().unwrap()]);
+        let made = Command::new("bash").arg(script).arg(dir.join("images.tar")).status().expect("mkimage.sh");
+        assert!(made.success(), "mkimage.sh failed");
+        Some(Engine { dir, process: None })
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command.env("DOCKER_HOST", format!("unix://{}", self.socket().display())).args(args);
-        command
+    /// Where the engine listens once started.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("docker.sock")
     }
 
-    /// Runs a docker command; gives its output.
-    pub fn run(&self, args: &[&str]) -> String {
-        let output = self.command(args).output().unwrap();
-        assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    /// Starts the engine, waits until it answers, and loads the images.
+    pub fn start(&mut self) {
+        let file = |name: &str| self.dir.join(name);
+        let log = std::fs::File::options().create(true).append(true).open(file("dockerd.log")).expect("log");
+        let child = Command::new("dockerd")
+            .args([format!("--data-root={}", file("data").display()), format!("--exec-root={}", file("exec").display())])
+            .args([format!("--pidfile={}", file("pid").display()), format!("-Hunix://{}", self.socket().display())])
+            .args(["--bridge=none", "--iptables=false", "--ip-masq=false"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("start dockerd");
+        self.process = Some(child);
+        let start = Instant::now();
+        while !self.try_docker(&["version"]).is_some_and(|out| out.status.success()) {
+            assert!(start.elapsed() < Duration::from_secs(30), "dockerd did not answer, see {}", file("dockerd.log").display());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.docker(&["load", "-qi", file("images.tar").to_str().expect("path")]);
     }
 
-    /// Runs a command in a new container without network and waits for its end.
+    /// Runs a shell script in a new container without network and waits for its end.
     pub fn run_container(&self, name: &str, script: &str) -> String {
-        self.run(&["run", "--rm", "--network", "none", "--name", name, "localhost/busybox:1", "sh", "-c", script])
+        self.docker(&["run", "--rm", "--network", "none", "--name", name, "localhost/busybox:1", "sh", "-c", script])
     }
 
-    /// Ends the engine and starts it again on the same data.
-    pub fn restart(&mut self) {
-        self.end();
-        self.child = launch(self.dir.path());
-        self.wait_ready();
-    }
-
-    fn end(&mut self) {
-        // SAFETY: the pid is that of our own child, which has not been waited for.
-        unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
-        for _ in 0..500 {
-            if self.child.try_wait().unwrap().is_some() {
-                return;
+    /// Stops the engine and with it its containers.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            // The CLI first: a process that ignores SIGTERM would cost ten seconds at the engine's end.
+            if let Some(ids) = self.try_docker(&["ps", "-q"]) {
+                let ids = String::from_utf8_lossy(&ids.stdout).into_owned();
+                let ids: Vec<&str> = ids.split_whitespace().collect();
+                if !ids.is_empty() {
+                    self.try_docker(&[&["kill"], ids.as_slice()].concat());
+                }
             }
-            std::thread::sleep(Duration::from_millis(20));
+            let _ = Command::new("kill").arg(child.id().to_string()).status();
+            let _ = child.wait();
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    }
+
+    /// Runs the CLI and returns what it prints, trimmed.
+    pub fn docker(&self, args: &[&str]) -> String {
+        let out = self.try_docker(args).expect("docker");
+        assert!(out.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    }
+
+    fn try_docker(&self, args: &[&str]) -> Option<std::process::Output> {
+        let host = format!("unix://{}", self.socket().display());
+        Command::new("docker").args(["-H", &host]).args(args).stdin(Stdio::null()).output().ok()
     }
 }
 
-fn launch(dir: &Path) -> Child {
-    let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-    let log = std::fs::File::create(dir.join("dockerd.log")).unwrap();
-    let mut command = Command::new("dockerd");
-    command.args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("docker.pid")]);
-    command.args(["-H", &format!("unix://{}", at("docker.sock")), "--bridge=none", "--iptables=false", "--ip-masq=false"]);
-    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
-}
-
-impl Drop for Docker {
+impl Drop for Engine {
     fn drop(&mut self) {
-        if let Ok(output) = self.command(&["ps", "-aq"]).output() {
-            for id in String::from_utf8_lossy(&output.stdout).split_whitespace() {
-                let _ = self.command(&["rm", "-f", id]).output();
+        if let Some(ids) = self.process.as_ref().and_then(|_| self.try_docker(&["ps", "-aq"])) {
+            let ids = String::from_utf8_lossy(&ids.stdout).into_owned();
+            let ids: Vec<&str> = ids.split_whitespace().collect();
+            if !ids.is_empty() {
+                self.try_docker(&[&["rm", "-f"], ids.as_slice()].concat());
             }
         }
-        self.end();
+        self.stop();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
     }
+}
+
+fn on_path(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(tool).is_file())
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
 }
