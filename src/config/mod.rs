@@ -24,6 +24,6 @@ pub mod validate;
 pub use diff::{Diff, ExporterDiff, diff};
 pub use environment::Environment;
 pub use load::load_with;
-pub use model::{ContainersConfig, LogEncoding, LogLevel, OwnProtocol};
+pub use model::{LogEncoding, LogLevel, OwnProtocol};
 pub use plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, RuntimesPlan, ServicePlan};
 pub use problem::{ConfigErrors, Problem, Severity, render};
