@@ -13,13 +13,33 @@ use crate::kernel::{cgroupfs, host_path, procfs};
 /// Length of a container id in hexadecimal digits.
 const ID_LEN: usize = 64;
 
-/// The mount namespace of process 1; 0 when it cannot be read.
+/// The mount namespace of process 1; 0 when it cannot be told.
 pub fn host_mntns() -> u64 {
     static HOST: OnceLock<u64> = OnceLock::new();
-    *HOST.get_or_init(|| procfs::namespace_inode(1, "mnt").unwrap_or(0))
+    *HOST.get_or_init(|| {
+        // Looking at the namespaces of a process needs all capabilities it has; root may have fewer than process 1.
+        let own = || procfs::namespace_inode(std::process::id(), "mnt").ok().filter(|_| shares_mounts_with_init());
+        procfs::namespace_inode(1, "mnt").ok().or_else(own).unwrap_or(0)
+    })
 }
 
-fn unified_mount() -> Option<&'static Path> {
+/// Whether our mounts are those of process 1. Mount ids, which open each line of mountinfo, belong to one namespace only.
+fn shares_mounts_with_init() -> bool {
+    let root = |process: &str| {
+        let text = std::fs::read_to_string(host_path(Path::new("/proc")).join(process).join("mountinfo")).ok()?;
+        text.split(' ').next().map(str::to_owned)
+    };
+    let own = root(&std::process::id().to_string());
+    own.is_some() && own == root("1")
+}
+
+fn host_netns() -> Option<u64> {
+    let of = |pid| procfs::namespace_inode(pid, "net").ok();
+    of(1).or_else(|| of(std::process::id()).filter(|_| shares_mounts_with_init()))
+}
+
+/// Where cgroup v2 is mounted.
+pub fn unified_mount() -> Option<&'static Path> {
     static MOUNT: OnceLock<Option<PathBuf>> = OnceLock::new();
     MOUNT.get_or_init(|| cgroupfs::unified_mount().ok().flatten()).as_deref()
 }
@@ -32,13 +52,13 @@ fn unified_mount() -> Option<&'static Path> {
 pub fn inspect(container: &mut Container, pid: u32) -> io::Result<Option<OwnedFd>> {
     let held = std::fs::File::open(host_path(Path::new("/proc")).join(format!("{pid}/ns/mnt"))).ok().map(OwnedFd::from);
     let mntns = procfs::namespace_inode(pid, "mnt")?;
-    if mntns == host_mntns() {
+    if mntns == host_mntns() || mntns == 0 {
         return Err(io::Error::other(format!("process {pid} is in the host's mount namespace")));
     }
     container.runtime.container_pid = pid;
     container.mntns = mntns;
     container.netns = procfs::namespace_inode(pid, "net")?;
-    container.host_network = procfs::namespace_inode(1, "net").is_ok_and(|host| host == container.netns);
+    container.host_network = host_netns() == Some(container.netns);
     set_cgroup(container, &procfs::cgroups(pid)?);
     Ok(held)
 }
@@ -63,6 +83,22 @@ pub struct CgroupOwner {
     pub id: String,
     /// Name of the runtime; empty when the path does not tell.
     pub runtime: &'static str,
+}
+
+impl CgroupOwner {
+    /// A record of all that is known so far.
+    pub fn container(&self) -> Container {
+        let mut container = Container::default();
+        container.runtime.container_id.clone_from(&self.id);
+        container.runtime.runtime_name = self.runtime.to_owned();
+        container
+    }
+}
+
+/// The container a cgroup's folder belongs to.
+pub fn owner_of(cgroup: &Path) -> Option<CgroupOwner> {
+    let name = |path: &Path| path.file_name().and_then(|n| n.to_str()).map(str::to_owned);
+    owner(&cgroup.parent().and_then(name).unwrap_or_default(), &name(cgroup)?)
 }
 
 /// The containers a process is in, innermost first. More than one when an engine runs inside a container.

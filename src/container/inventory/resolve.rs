@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::Inventory;
 use crate::container::process::{self, CgroupOwner};
-use crate::container::record::Container;
 use crate::kernel::procfs;
 
 impl Inventory {
@@ -20,13 +19,15 @@ impl Inventory {
     }
 
     fn look_up(&self, mntns: u64, pid: u32) -> Option<u32> {
+        if process::host_mntns() == 0 {
+            // A process that the OCI runtime has not moved yet could not be told from the container's.
+            return None;
+        }
         let owners = process::owners(&procfs::cgroups(pid).ok()?);
         let known = |owner: &&CgroupOwner| self.snapshot().by_id(&owner.id).is_some();
         // An engine inside a container names what only it knows: then the outer container is the answer.
         let owner = owners.iter().find(known).or(owners.first())?;
-        let mut container = Container::default();
-        container.runtime.container_id.clone_from(&owner.id);
-        container.runtime.runtime_name = owner.runtime.to_owned();
+        let mut container = owner.container();
         let held = process::inspect(&mut container, pid).ok()?;
         // The process may have changed its namespace, or its number may be another's by now.
         if container.mntns != mntns {

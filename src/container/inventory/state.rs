@@ -168,8 +168,7 @@ impl State {
     /// After a full listing: whatever of `runtime` is not in `listed` has been deleted, whatever not in `running` stopped.
     pub fn retain(&mut self, runtime: &str, listed: &HashSet<String>, running: &HashSet<String>, now: Instant) {
         let of_runtime = |s: &&Slot| s.known && s.entry.container.runtime.runtime_name == runtime;
-        let ids: Vec<String> =
-            self.slots.values().filter(of_runtime).map(|s| s.entry.container.runtime.container_id.clone()).collect();
+        let ids: Vec<String> = self.slots.values().filter(of_runtime).map(|s| s.entry.container.runtime.container_id.clone()).collect();
         for id in ids {
             if !listed.contains(&id) {
                 self.forget(&id, now);

@@ -18,6 +18,7 @@ pub use error::DockerError;
 use session::Session;
 
 use super::{RuntimeState, RuntimeStatus};
+use crate::container::early;
 use crate::container::inventory::Inventory;
 
 /// The name of this runtime.
@@ -46,23 +47,25 @@ pub fn socket_path(configured: Option<&Path>) -> PathBuf {
 pub async fn follow(inventory: Arc<Inventory>, socket: PathBuf, cancel: CancellationToken) {
     // Without an override the path is the host's: below HOST_ROOT when we run in a container.
     let socket = crate::kernel::host_path(&socket);
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = early::watch(&inventory) => {}
+        () = reconnect(&inventory, &socket) => {}
+    }
+}
+
+async fn reconnect(inventory: &Inventory, socket: &Path) {
     let mut log = Log::default();
-    report(&inventory, &socket, RuntimeState::Connecting);
     let mut pause = PAUSES.0;
+    report(inventory, socket, RuntimeState::Connecting);
     loop {
         let attempt = Instant::now();
-        let end = tokio::select! {
-            () = cancel.cancelled() => return,
-            end = run(&inventory, &socket, &mut log) => end,
-        };
-        log.waiting(&socket, &end);
-        report(&inventory, &socket, RuntimeState::Waiting(end.full()));
+        let end = run(inventory, socket, &mut log).await;
+        log.waiting(socket, &end);
+        report(inventory, socket, RuntimeState::Waiting(end.full()));
         // A session that lasted was a success, whatever ended it.
         pause = if attempt.elapsed() > PAUSES.1 { PAUSES.0 } else { (pause * 2).min(PAUSES.1) };
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            () = wait(&inventory, pause) => {}
-        }
+        wait(inventory, pause).await;
     }
 }
 

@@ -69,7 +69,12 @@ impl<'a> Session<'a> {
     /// Makes the inventory agree with the engine's list.
     pub async fn synchronize(&self) -> Result<(), DockerError> {
         let listed = self.client.list().await?;
-        let running = |s: &ContainerSummary| !matches!(s.state, Some(ContainerSummaryStateEnum::CREATED | ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::DEAD));
+        let running = |s: &ContainerSummary| {
+            !matches!(
+                s.state,
+                Some(ContainerSummaryStateEnum::CREATED | ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::DEAD)
+            )
+        };
         let mut all = HashSet::new();
         let mut alive = HashSet::new();
         let mut records = Vec::new();
@@ -87,7 +92,11 @@ impl<'a> Session<'a> {
         self.inventory.update(|state| {
             state.retain(NAME, &all, &alive, now);
             // A record that is there already knows more than the listing does.
-            records.into_iter().for_each(|container| if !state.knows(&container.runtime.container_id) { state.register(container) });
+            records.into_iter().for_each(|container| {
+                if !state.knows(&container.runtime.container_id) {
+                    state.register(container)
+                }
+            });
         });
         let mut inspections = futures::stream::iter(alive).map(|id| self.inspect(id)).buffer_unordered(INSPECTIONS);
         while let Some(found) = inspections.next().await {
@@ -180,7 +189,11 @@ fn handle<'s>(session: &'s Session<'_>, event: EventMessage) -> Option<Inspectio
     match action.as_str() {
         "create" => {
             let container = convert::from_event(&actor)?;
-            inventory.update(|state| if !state.knows(&id) { state.register(container) });
+            inventory.update(|state| {
+                if !state.knows(&id) {
+                    state.register(container)
+                }
+            });
         }
         "start" => return Some(Box::pin(session.inspect(id))),
         "die" => inventory.update(|state| state.end(&id, event.time_nano.unwrap_or(0), now)),
