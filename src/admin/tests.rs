@@ -77,6 +77,7 @@ async fn every_term_of_the_ledger_is_a_metric() {
 }
 
 /// Promtool has no finding, where it is installed.
+#[allow(clippy::print_stderr)]
 fn lint(text: &str) {
     let spawned = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let Ok(mut promtool) = spawned else {

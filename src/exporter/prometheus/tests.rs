@@ -164,3 +164,20 @@ async fn stopping_frees_the_port_even_with_a_connection_kept_open() {
     service.stop(Duration::from_secs(2)).await;
     assert!(TcpStream::connect(&address).is_err(), "nobody listens any more");
 }
+
+/// A reload builds the new exporter on the port of the old one before it stops that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_successor_takes_the_port_over() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let context = context();
+    let old = build(&json!({"endpoint": free}), &context).unwrap();
+    let new = build(&json!({"endpoint": free, "namespace": "lab"}), &context).unwrap();
+    old.stop(Duration::from_secs(2)).await;
+    drop(old);
+    let (schema, ledger) = (schema("opens", &[]), Ledger::default());
+    let mut exporter = new.open(source(&schema, &ledger, Vec::new())).unwrap();
+    exporter.export(&batch(&schema)).unwrap();
+    for _ in 0..5 {
+        assert!(scrape(&*new, "text/plain").await.contains("lab_trace_open_events_total"));
+    }
+}

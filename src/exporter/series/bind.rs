@@ -48,7 +48,9 @@ fn add(groups: &mut Vec<Group>, labels: Vec<Label>, limit: usize, metric: Metric
 
 /// Metrics that the gadget's author asked for.
 fn annotated(schema: &Schema, limit: usize, groups: &mut Vec<Group>) -> Result<(), BindError> {
-    let asked = ["metrics.collect", "metrics.print"].iter().any(|key| schema.annotations().get(*key).is_some_and(|v| v == "true"));
+    let note = |key: &str| schema.annotations().get(key).map(String::as_str).unwrap_or_default();
+    let implicit = note("metrics.implicit-counter.name");
+    let asked = note("metrics.collect") == "true" || note("metrics.print") == "true" || !implicit.is_empty();
     if !asked && !schema.fields().iter().any(|f| type_kind(f).is_some()) {
         return Ok(());
     }
@@ -58,10 +60,9 @@ fn annotated(schema: &Schema, limit: usize, groups: &mut Vec<Group>) -> Result<(
             add(groups, labels.clone(), limit, annotated_metric(id, field, kind)?)?;
         }
     }
-    if let Some(name) = schema.annotations().get("metrics.implicit-counter.name").filter(|n| !n.is_empty()) {
-        let description = schema.annotations().get("metrics.implicit-counter.description").cloned().unwrap_or_default();
-        let metric = metric(name.clone(), description, String::new(), Measure::Count, true);
-        add(groups, labels, limit, metric)?;
+    if !implicit.is_empty() {
+        let description = note("metrics.implicit-counter.description").to_owned();
+        add(groups, labels, limit, metric(implicit.to_owned(), description, String::new(), Measure::Count, true))?;
     }
     Ok(())
 }
