@@ -1,3 +1,3 @@
 //! See ARCHITECTURE.md.
 
-pub mod list_containers;
+pub mod validate;
