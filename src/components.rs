@@ -1,14 +1,14 @@
 //! The one table of every operator and exporter compiled in.
 
 use crate::component::ComponentId;
-use crate::exporter::ExporterKind;
+use crate::exporter::{ExporterKind, file, otlp, prometheus};
 use crate::operator::OperatorKind;
 
 /// Operators that configurations can name.
 pub const OPERATORS: &[OperatorKind] = &[];
 
 /// Exporters that configurations can name.
-pub const EXPORTERS: &[ExporterKind] = &[];
+pub const EXPORTERS: &[ExporterKind] = &[file::KIND, otlp::grpc::KIND, otlp::http::KIND, prometheus::KIND];
 
 /// Names of the OpenTelemetry Collector for exporters that have another name here.
 pub const EXPORTER_ALIASES: &[(&str, &str)] = &[("otlp", "otlp_grpc"), ("otlphttp", "otlp_http")];

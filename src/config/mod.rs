@@ -2,6 +2,7 @@
 
 mod diff;
 mod document;
+mod embedded;
 mod environment;
 mod glob;
 mod layers;
@@ -23,7 +24,7 @@ pub mod validate;
 
 pub use diff::{Diff, ExporterDiff, diff};
 pub use environment::Environment;
-pub use load::load_with;
-pub use model::{ContainersConfig, LogEncoding, LogLevel, OwnProtocol};
+pub use load::{load, load_with, view};
+pub use model::{LogEncoding, LogLevel, OwnProtocol};
 pub use plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, RuntimesPlan, ServicePlan};
 pub use problem::{ConfigErrors, Problem, Severity, render};

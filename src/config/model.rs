@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::component::{ComponentId, MetricSpec};
+use crate::container::Selector;
 
 /// The keys of the top level.
 pub const SECTIONS: &[&str] = &["version", "gadgets", "include", "exporters", "service", "runtimes"];
@@ -75,7 +76,7 @@ pub struct GadgetConfig {
     pub params: BTreeMap<String, String>,
     /// The containers whose events are wanted; everything when left out. Filtered in the kernel.
     #[serde(default)]
-    pub containers: ContainersConfig,
+    pub containers: Selector,
     /// What happens to the events, in this order: one operator per item.
     #[serde(default)]
     #[schemars(schema_with = "operators_schema")]
@@ -86,28 +87,6 @@ pub struct GadgetConfig {
     /// Ids of the exporters that get the events.
     #[schemars(with = "Vec<String>", length(min = 1))]
     pub exporters: Vec<ComponentId>,
-}
-
-/// Which containers are wanted: all conditions given must hold, each by any of its values.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ContainersConfig {
-    /// Names of containers.
-    #[serde(default)]
-    pub names: Vec<String>,
-    /// Kubernetes namespaces.
-    #[serde(default)]
-    pub namespaces: Vec<String>,
-    /// Kubernetes pods.
-    #[serde(default)]
-    pub pods: Vec<String>,
-    /// Labels, each with the value it must have.
-    #[serde(default)]
-    #[schemars(schema_with = "params_schema")]
-    pub labels: BTreeMap<String, String>,
-    /// Whether processes outside of containers are wanted too.
-    #[serde(default)]
-    pub host: Option<bool>,
 }
 
 /// The collector itself.

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::model::{ContainersConfig, LogEncoding, LogLevel, OwnProtocol};
+use super::model::{LogEncoding, LogLevel, OwnProtocol};
 use super::problem::Problem;
 use crate::component::{ComponentId, MetricSpec};
+use crate::container::Selector;
 
 /// All that is to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +37,7 @@ pub struct GadgetPlan {
     /// Parameters by key, as text.
     pub params: BTreeMap<String, String>,
     /// The containers that are wanted.
-    pub containers: ContainersConfig,
+    pub containers: Selector,
     /// Operators in the order in which they run.
     pub operators: Vec<OperatorPlan>,
     /// Metrics to make of the events.

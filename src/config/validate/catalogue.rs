@@ -26,6 +26,11 @@ pub trait Facts {
     /// Keys of its parameters.
     fn params(&self) -> Vec<String>;
 
+    /// Whether it has a parameter that users may call `key`.
+    fn has_param(&self, key: &str) -> bool {
+        self.params().iter().any(|known| known == key)
+    }
+
     /// Whether `value` is one for the parameter `key`.
     ///
     /// # Errors

@@ -8,12 +8,14 @@ use super::catalogue::{Catalogue, Facts};
 use super::touched;
 use crate::component::{MetricSpec, nearest};
 use crate::components::Components;
+use crate::container::Selector;
 
 /// Checks each gadget whose shape is right.
 pub fn check(root: &Node, components: &Components, catalogue: &dyn Catalogue, findings: &mut Vec<Finding>) {
     for (index, gadget) in root.get("gadgets").map(Node::items).unwrap_or_default().iter().enumerate() {
         let path = format!("gadgets[{index}]");
         build_operators(gadget, &path, components, findings);
+        check_selector(gadget, &path, findings);
         let Some(image) = gadget.get("image") else { continue };
         let Some(reference) = image.as_str().filter(|text| !text.is_empty()) else { continue };
         let name = gadget.get("name").and_then(Node::as_str).unwrap_or(reference);
@@ -33,6 +35,15 @@ fn build_operators(gadget: &Node, path: &str, components: &Components, findings:
         if let Err(error) = (kind.build)(&operator.settings) {
             findings.push(Finding::error(place, &format!("{at}.{}", operator.kind), format!("{}: {error}", operator.kind)));
         }
+    }
+}
+
+/// Reads the conditions on containers, once they fit the schema: they have a small grammar of their own.
+fn check_selector(gadget: &Node, path: &str, findings: &mut Vec<Finding>) {
+    let at = format!("{path}.containers");
+    let Some(node) = gadget.get("containers").filter(|node| !node.is_null() && !touched(findings, &at)) else { return };
+    if let Err(error) = serde_json::from_value::<Selector>(node.to_json()) {
+        findings.push(Finding::error(&node.place, &at, format!("{at}: {error}")));
     }
 }
 
@@ -64,7 +75,7 @@ fn check_params(gadget: &Node, path: &str, facts: &dyn Facts, findings: &mut Vec
     for entry in gadget.get("params").map(Node::entries).unwrap_or_default() {
         let at = format!("{path}.params.{}", entry.key);
         let Some(scalar) = entry.node.scalar() else { continue };
-        if !known.contains(&entry.key) {
+        if !facts.has_param(&entry.key) {
             let hint = nearest(&entry.key, known.iter().map(String::as_str));
             let listed = match (hint, known.is_empty()) {
                 (Some(_), _) => String::new(),
