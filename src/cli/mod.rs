@@ -2,17 +2,21 @@
 
 mod collect;
 mod config;
+mod containers;
 mod exit;
 mod ledger;
-mod list_containers;
+pub mod list_containers;
 mod live;
 mod output;
-mod validate;
+pub mod validate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::telemetry::logging::{self, LogFormat, Logging};
+use exit::Failure;
 
 /// Runs eBPF gadgets and ships what they see: OTLP, Prometheus, files, the terminal.
 #[derive(Debug, Parser)]
@@ -21,12 +25,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How much to log: off, error, warn, info, debug, trace, or filters as `gadgetry::loader=debug`
-    #[arg(long, global = true, env = "GADGETRY_LOG", default_value = "info", value_name = "LEVEL")]
-    log_level: String,
-    /// How to write log lines
-    #[arg(long, global = true, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
-    log_format: String,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -36,12 +36,12 @@ enum Command {
     Collect(collect::Args),
     /// Check a configuration: all errors at once, with their place in the YAML
     #[command(after_help = "Exit codes:\n  0   nothing to complain about\n  64  the configuration has errors\n\nExamples:\n  gadgetry validate -c collector.yaml")]
-    Validate(validate::Args),
+    Validate(config::ValidateArgs),
     /// Show the default configuration, the effective one, or the JSON schema
     Config(config::Args),
     /// List the containers that gadgetry knows
     #[command(name = "list-containers")]
-    ListContainers(list_containers::Args),
+    ListContainers(list_containers::ListContainers),
     /// Print a shell completion script
     #[command(after_help = "Examples:\n  gadgetry completion bash > /etc/bash_completion.d/gadgetry")]
     Completion {
@@ -56,18 +56,17 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };
-    crate::telemetry::logging::init(&cli.log_level, &cli.log_format);
     let result = match cli.command {
-        Command::Collect(args) => collect::run(&args),
-        Command::Validate(args) => validate::run(&args),
-        Command::Config(args) => config::run(&args),
-        Command::ListContainers(args) => list_containers::run(&args),
+        Command::Collect(args) => collect::run(&args, &cli.log),
+        Command::Validate(args) => config::validate(&args),
+        Command::Config(args) => config::run(args),
+        Command::ListContainers(args) => containers::run(&args, &cli.log),
         Command::Completion { shell } => completion(shell),
     };
     exit::code(result)
 }
 
-fn completion(shell: clap_complete::Shell) -> Result<(), exit::Failure> {
+fn completion(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "gadgetry", &mut script);
     output::write(&script)
@@ -79,4 +78,39 @@ struct ConfigFile {
     /// The configuration file
     #[arg(short, long, value_name = "FILE", default_value = "/etc/gadgetry/collector.yaml")]
     config: PathBuf,
+}
+
+impl ConfigFile {
+    fn path(&self) -> &Path {
+        &self.config
+    }
+}
+
+/// The log: what the command line says goes before the configuration, `GADGETRY_LOG` and `RUST_LOG` before both.
+#[derive(Debug, clap::Args)]
+struct LogArgs {
+    /// How much to log: off, error, warn, info, debug, trace, or filters as `info,gadgetry::loader=debug`
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// How to write log lines
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogForm>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum LogForm {
+    Text,
+    Json,
+}
+
+impl LogArgs {
+    /// Starts the log with the given level and format where the flags say nothing.
+    fn init(&self, level: &str, format: LogFormat) -> Result<Logging, Failure> {
+        let level = self.log_level.as_deref().unwrap_or(level);
+        let format = self.log_format.map_or(format, |f| match f {
+            LogForm::Text => LogFormat::Text,
+            LogForm::Json => LogFormat::Json,
+        });
+        logging::init(format, level).map_err(|error| Failure::Usage(exit::chain(&error)))
+    }
 }

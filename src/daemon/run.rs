@@ -13,7 +13,7 @@ use super::running::Running;
 use super::services::{self, Services};
 use super::watch::ConfigWatch;
 use crate::admin::Phase;
-use crate::config::{self, Plan};
+use crate::config::{self, Environment, Plan};
 use crate::container::Inventory;
 use crate::exporter::listeners::Listeners;
 use crate::kernel::memory;
@@ -112,7 +112,7 @@ impl Daemon {
     #[tracing::instrument(name = "reload", skip_all)]
     async fn reload(&mut self, options: &Options<'_>, observer: &mut dyn Observer, watch: &mut ConfigWatch) {
         let path = options.config.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&path)).await;
+        let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::of_process())).await;
         let result = match loaded {
             Ok(Ok(plan)) => {
                 watch.follow(&plan.watched);

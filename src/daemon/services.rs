@@ -74,8 +74,9 @@ impl Services {
     /// Counts a reload.
     pub(super) fn reloaded(&self, applied: bool) {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        let Reloads { succeeded, failed, last_unix_seconds } = &mut report.reloads;
+        let Reloads { succeeded, failed, last_unix_seconds, last_succeeded } = &mut report.reloads;
         *(if applied { succeeded } else { failed }) += 1;
+        *last_succeeded = applied;
         *last_unix_seconds = clock::unix_now() as f64 / 1e9;
     }
 
@@ -90,7 +91,7 @@ impl Services {
         let runtimes = self.inventory.runtimes();
         let runtimes = runtimes.iter().map(|r| RuntimeHealth { name: r.name.to_owned(), connected: r.state == RuntimeState::Connected });
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        *report = Report { phase, gadgets: gadgets.collect(), exporters: exporters.collect(), runtimes: runtimes.collect(), reloads: report.reloads.clone() };
+        *report = Report { phase, gadgets: gadgets.collect(), exporters: exporters.collect(), runtimes: runtimes.collect(), reloads: report.reloads };
     }
 
     pub(super) async fn stop(&mut self) {
@@ -114,7 +115,7 @@ fn own_telemetry(settings: &OwnTelemetry, ledger: &Arc<Ledger>, logging: &Loggin
         endpoint: settings.endpoint.clone(),
         protocol: match settings.protocol {
             OwnProtocol::Grpc => otel::Protocol::Grpc,
-            OwnProtocol::HttpProtobuf => otel::Protocol::HttpProtobuf,
+            OwnProtocol::Http => otel::Protocol::HttpProtobuf,
         },
         headers: settings.headers.clone(),
         interval: settings.interval,

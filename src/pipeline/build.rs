@@ -22,8 +22,6 @@ use crate::{datasource, image};
 const BATCH_ROWS: usize = 4096;
 /// Row bytes per batch.
 const BATCH_BYTES: usize = 1 << 20;
-/// Containers that a gadget's in-kernel filter can hold.
-const FILTER_ENTRIES: u32 = 1024;
 
 /// The running exporters by id.
 pub type Exporters = HashMap<ComponentId, Arc<dyn ExporterService>>;
@@ -43,12 +41,17 @@ pub struct Context {
 ///
 /// # Errors
 /// Whatever stands between the plan and a gadget that could be attached.
+#[tracing::instrument(name = "load gadget", skip_all, fields(gadget = plan.name))]
 pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Result<Instance, PipelineError> {
-    let mut gadget = open(plan)?;
-    let filter = container_filter(plan, &gadget)?;
-    let options = loader::Options { params: &plan.params, mntns_filter: filter.as_ref(), ring_bytes: None };
     let load_error = |source| PipelineError::Load { gadget: plan.name.clone(), source: Box::new(source) };
+    let unsupported = |problem| PipelineError::Unsupported { gadget: plan.name.clone(), problem };
+    let mut gadget = open(plan)?;
+    let filter = if plan.containers.is_everything() { None } else { Some(MntnsFilter::create().map_err(load_error)?) };
+    let options = loader::Options { params: &plan.params, mntns_filter: filter.as_ref(), ring_bytes: None };
     let mut loaded = loader::load(&gadget, &options).map_err(load_error)?;
+    if filter.is_some() && !loaded.filters_in_kernel() {
+        return Err(unsupported("cannot select containers: its programs have no mount-namespace filter".to_owned()));
+    }
     let mut readers: HashMap<_, _> = loaded.readers().map_err(load_error)?.into_iter().collect();
     let entry = context.ledger.gadget(&plan.name);
     let mut lanes = Vec::new();
@@ -78,19 +81,9 @@ pub fn check(plan: &GadgetPlan) -> Result<(), PipelineError> {
 
 fn open(plan: &GadgetPlan) -> Result<Gadget, PipelineError> {
     let image = image::open(&plan.image).map_err(|source| PipelineError::Image { gadget: plan.name.clone(), source: Box::new(source) })?;
-    gadget::open(&image, &plan.name).map_err(|source| PipelineError::Gadget { gadget: plan.name.clone(), source: Box::new(source) })
-}
-
-fn container_filter(plan: &GadgetPlan, gadget: &Gadget) -> Result<Option<MntnsFilter>, PipelineError> {
-    if plan.containers.is_everything() {
-        return Ok(None);
-    }
-    if !loader::filters_containers(gadget) {
-        let problem = "cannot select containers: its programs have no mount-namespace filter".to_owned();
-        return Err(PipelineError::Unsupported { gadget: plan.name.clone(), problem });
-    }
-    let filter = MntnsFilter::create(FILTER_ENTRIES);
-    filter.map(Some).map_err(|source| PipelineError::Load { gadget: plan.name.clone(), source: Box::new(source) })
+    let mut gadget = gadget::open(&image, &plan.name).map_err(|source| PipelineError::Gadget { gadget: plan.name.clone(), source: Box::new(source) })?;
+    gadget.configure(&plan.params).map_err(|errors| PipelineError::Params { gadget: plan.name.clone(), errors })?;
+    Ok(gadget)
 }
 
 fn chain(

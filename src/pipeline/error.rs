@@ -1,7 +1,7 @@
 //! Why a gadget cannot work.
 
 use crate::component::{BindError, ComponentId};
-use crate::gadget::GadgetError;
+use crate::gadget::{ConfigureError, GadgetError};
 use crate::image::ImageError;
 use crate::loader::LoadError;
 
@@ -23,6 +23,14 @@ pub enum PipelineError {
         gadget: String,
         /// Why.
         source: Box<GadgetError>,
+    },
+    /// Its parameters.
+    #[error("gadget {gadget:?}: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Params {
+        /// Name in the configuration.
+        gadget: String,
+        /// All that is wrong with them.
+        errors: Vec<ConfigureError>,
     },
     /// An operator and the gadget's fields.
     #[error("bind operator {operator:?} of gadget {gadget:?}")]

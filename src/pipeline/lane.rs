@@ -47,7 +47,7 @@ impl Outlet {
             return;
         }
         if let Err(error) = self.exporter.export(batch) {
-            self.entry.drop(error.reason, rows);
+            self.entry.count_dropped(error.reason, rows);
             tracing::debug!(gadget = %self.entry.gadget, exporter = %self.entry.exporter, %error, rows, "exporter took nothing of a batch");
         }
     }
