@@ -14,11 +14,11 @@ fn ledger() -> Arc<Ledger> {
     gadget.received.add(10);
     gadget.lost.add(2);
     gadget.filtered_by("filter").add(3);
-    gadget.as_ref().drop(DropReason::Malformed, 1);
+    gadget.count_dropped(DropReason::Malformed, 1);
     let exporter = gadget.exporter("file/audit");
     exporter.accepted.add(6);
     exporter.delivered.add(3);
-    exporter.as_ref().drop(DropReason::QueueFull, 1);
+    exporter.count_dropped(DropReason::QueueFull, 1);
     ledger
 }
 

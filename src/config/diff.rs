@@ -1,6 +1,7 @@
 //! What a reload has to do: which gadgets and exporters start, stop, are replaced, or are left alone.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::plan::{ExporterPlan, GadgetPlan, Plan};
 use crate::component::ComponentId;
@@ -81,4 +82,21 @@ fn exporters(old: &[ExporterPlan], new: &[ExporterPlan]) -> ExporterDiff {
     let gone = old.iter().filter(|exporter| new.iter().all(|e| e.id != exporter.id));
     diff.stop = gone.map(|exporter| exporter.id.clone()).collect();
     diff
+}
+
+impl fmt::Display for Diff {
+    /// For people: `started a, b; restarted c; stopped d; kept 2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        for (what, names) in [("started", &self.start), ("restarted", &self.restart), ("stopped", &self.stop)] {
+            if !names.is_empty() {
+                parts.push(format!("{what} {}", names.join(", ")));
+            }
+        }
+        parts.push(format!("kept {}", self.keep.len()));
+        if self.service || self.runtimes {
+            parts.push("`service` and `runtimes` take effect at the next start".to_owned());
+        }
+        f.write_str(&parts.join("; "))
+    }
 }

@@ -130,7 +130,7 @@ impl FileExporter {
         let failed = lines.saturating_sub(written.lines);
         self.entry.delivered.add(lines - failed);
         if failed > 0 {
-            ExporterEntry::drop(&self.entry, DropReason::WriteFailed, failed);
+            ExporterEntry::count_dropped(&self.entry, DropReason::WriteFailed, failed);
         }
         self.shared.report(&self.entry.gadget, failed, &written);
     }

@@ -165,8 +165,9 @@ fn slots(id: FieldId, field: &Field) -> Result<Measure, BindError> {
         return Err(problem(field, "cannot be a histogram: it is not an array in the record"));
     };
     let slots = *size as usize / usize::from(element.size.max(1));
-    if type_kind(field) != Some(MetricKind::Histogram) || element.float || slots == 0 || slots > MAX_SLOTS {
-        return Err(problem(field, "cannot be a histogram: it is not an array of 1 to 64 gadget_histogram_slot"));
+    // Whoever says `histogram` of an array of counts means slots, whether or not the C type says so too.
+    if element.float || element.size < 4 || slots == 0 || slots > MAX_SLOTS {
+        return Err(problem(field, "cannot be a histogram: it is not an array of 1 to 64 counts of 32 or 64 bits"));
     }
     Ok(Measure::Slots(id, slot_bounds(slots)))
 }

@@ -174,7 +174,9 @@ impl<'b> Type<'b> {
         let Some(head) = bytes.get(..12) else { return Err(truncated) };
         let [name, info, word] = words(head);
         let number = info >> 24 & 0x1f;
-        let Some(&kind) = KINDS.get(number as usize).filter(|k| **k != Kind::Void) else { return Err(BtfError::UnknownKind { kind: number }) };
+        let Some(&kind) = KINDS.get(number as usize).filter(|k| **k != Kind::Void) else {
+            return Err(BtfError::UnknownKind { kind: number });
+        };
         let len = info as u16;
         let end = 12 + extra(kind, len);
         let Some(rest) = bytes.get(12..end) else { return Err(truncated) };
