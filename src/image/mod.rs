@@ -17,7 +17,7 @@ pub use error::ImageError;
 pub use reference::Reference;
 
 /// A gadget image of this machine's architecture, verified.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct GadgetImage {
     /// The normalised reference, with tag or digest.
     pub reference: String,
