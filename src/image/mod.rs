@@ -21,7 +21,7 @@ pub use reference::Reference;
 pub struct GadgetImage {
     /// The normalised reference, with tag or digest.
     pub reference: String,
-    /// `sha256:…` of the index, which is what a registry would publish.
+    /// `sha256:...` of the index, which is what a registry would publish.
     pub digest: String,
     /// What the image says of itself, else its tag, else its digest.
     pub version: String,
