@@ -20,6 +20,8 @@ const INSTRUCTION: usize = 8;
 const RESERVED: u16 = 0xff00;
 /// aya links functions recursively, one level of stack per function.
 const MAX_FUNCTIONS: usize = 1000;
+/// Most bytes of a data section, `.bss` included.
+const MAX_SECTION: u32 = 1 << 28;
 const MAX_ARRAY: u64 = 1 << 32;
 
 /// Checks an object that is about to be written.
@@ -27,7 +29,7 @@ pub(super) fn check(editor: &Editor<'_>, btf: &Btf<'_>) -> Result<(), PrepareErr
     let symbols = editor.symbols();
     check_sections(editor)?;
     check_symbols(editor, &symbols)?;
-    check_code(editor, &symbols)?;
+    check_code(editor, &symbols, &map_symbols(editor, btf, &symbols)?)?;
     check_types(btf)
 }
 
@@ -68,8 +70,18 @@ fn check_symbols(editor: &Editor<'_>, symbols: &[Symbol]) -> Result<(), PrepareE
     if functions > MAX_FUNCTIONS { Err(malformed("it has more than 1000 functions")) } else { Ok(()) }
 }
 
+/// Indices of the symbols that are maps; code may refer to nothing else in `.maps`.
+fn map_symbols(editor: &Editor<'_>, btf: &Btf<'_>, symbols: &[Symbol]) -> Result<HashSet<usize>, PrepareError> {
+    let Some(section) = btf.find(".maps", Kind::Datasec) else { return Ok(HashSet::new()) };
+    let mut names = HashSet::new();
+    for entry in btf.get(section)?.entries() {
+        names.insert(btf.string(btf.get(entry.type_id)?.name)?);
+    }
+    Ok(symbols.iter().filter(|s| names.contains(editor.symbol_name(**s))).map(|s| s.index).collect())
+}
+
 /// Relocations of code point at instructions that can be relocated, and at symbols of the right kind.
-fn check_code(editor: &Editor<'_>, symbols: &[Symbol]) -> Result<(), PrepareError> {
+fn check_code(editor: &Editor<'_>, symbols: &[Symbol], maps: &HashSet<usize>) -> Result<(), PrepareError> {
     let by_index: HashMap<usize, &Symbol> = symbols.iter().map(|s| (s.index, s)).collect();
     let ends: HashSet<(u16, u64)> = symbols.iter().filter(|s| s.info & 0xf == STT_FUNC).map(|s| (s.section, s.value + s.size)).collect();
     for (index, section) in editor.sections.iter().enumerate() {
@@ -87,6 +99,10 @@ fn check_code(editor: &Editor<'_>, symbols: &[Symbol]) -> Result<(), PrepareErro
         for entry in editor.data(index).chunks_exact(16) {
             let (offset, info) = (u64_at(entry, 0).unwrap_or_default(), u64_at(entry, 8).unwrap_or_default());
             let symbol = by_index.get(&((info >> 32) as usize)).ok_or(malformed("a relocation refers to no symbol"))?;
+            let in_maps = editor.sections.get(usize::from(symbol.section)).is_some_and(|s| s.name.starts_with(".maps"));
+            if in_maps && !maps.contains(&symbol.index) {
+                return Err(malformed("a relocation refers to something in .maps that is no map"));
+            }
             let at_end = offset.checked_add(INSTRUCTION as u64).is_none_or(|end| ends.contains(&(code, end)));
             relocation(editor, editor.data(target), offset, info as u32, symbol, at_end)?;
         }
@@ -126,6 +142,9 @@ fn check_types(btf: &Btf<'_>) -> Result<(), PrepareError> {
         }
         for entry in t.entries() {
             btf.get(entry.type_id)?;
+            if entry.offset > MAX_SECTION || entry.size > MAX_SECTION {
+                return Err(malformed("a variable is outside of its section"));
+            }
         }
         for member in t.members().filter(|m| m.bit_size > 0) {
             let kind = btf.get(btf.peel(member.type_id)?)?.kind;
