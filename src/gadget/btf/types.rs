@@ -58,6 +58,11 @@ impl Kind {
         matches!(self, Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag)
     }
 
+    /// Whether it declares a variable, function, section or tag and is no type of values.
+    pub fn is_declaration(self) -> bool {
+        matches!(self, Kind::Func | Kind::Var | Kind::Datasec | Kind::DeclTag)
+    }
+
     /// Whether it is a struct or a union.
     pub fn is_composite(self) -> bool {
         matches!(self, Kind::Struct | Kind::Union)

@@ -23,7 +23,7 @@ pub(super) struct Section {
     pub link: u32,
     pub info: u32,
     name_offset: u32,
-    address: u64,
+    pub address: u64,
     align: u64,
     entry_size: u64,
     /// Where the content was, if that was valid.
@@ -41,6 +41,8 @@ pub(super) struct Symbol {
     pub name: u32,
     pub info: u8,
     pub section: u16,
+    pub value: u64,
+    pub size: u64,
 }
 
 impl Symbol {
@@ -111,6 +113,11 @@ impl<'a> Editor<'a> {
         section.new.as_deref().or_else(|| self.bytes.get(section.at.clone())).unwrap_or_default()
     }
 
+    /// Bytes a section takes in memory; 0 for one that is not there.
+    pub(super) fn size(&self, index: usize) -> u64 {
+        self.sections.get(index).map_or(0, |s| s.new.as_ref().map_or(s.size, |data| data.len() as u64))
+    }
+
     /// Content of a section, to change it.
     pub(super) fn data_mut(&mut self, index: usize) -> Result<&mut Vec<u8>, PrepareError> {
         let section = self.sections.get_mut(index).filter(|s| s.kind != SHT_NOBITS).ok_or(malformed("a section without content"))?;
@@ -153,7 +160,16 @@ impl<'a> Editor<'a> {
     /// All symbols.
     pub(super) fn symbols(&self) -> Vec<Symbol> {
         let table = self.symbols.map(|i| self.data(i)).unwrap_or_default();
-        let read = |(index, s): (usize, &[u8])| Some(Symbol { index, name: u32_at(s, 0)?, info: *s.get(4)?, section: u16_at(s, 6)? });
+        let read = |(index, s): (usize, &[u8])| {
+            Some(Symbol {
+                index,
+                name: u32_at(s, 0)?,
+                info: *s.get(4)?,
+                section: u16_at(s, 6)?,
+                value: u64_at(s, 8)?,
+                size: u64_at(s, 16)?,
+            })
+        };
         table.chunks_exact(SYMBOL).enumerate().filter_map(read).collect()
     }
 

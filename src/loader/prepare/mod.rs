@@ -13,6 +13,7 @@ mod matching;
 mod progarray;
 mod relocations;
 mod sections;
+mod shield;
 #[cfg(test)]
 mod tests;
 
@@ -95,6 +96,7 @@ pub fn prepare(object: &[u8], target: &Target<'_>) -> Result<Prepared, PrepareEr
     let asked = relocations::rewrite(&mut editor, &mut btf, &renames, target, &mut changes)?;
     editor.blank(".rel.BTF");
     editor.blank(".rel.BTF.ext");
+    shield::check(&editor, &btf)?;
     *editor.data_mut(btf_section)? = btf.to_bytes();
     let target_btf = if asked.ids { target.btf.to_bytes() } else { target.btf.subset(&asked.names())?.to_bytes() };
     Ok(Prepared { object: editor.finish()?, target_btf, sections, changes })

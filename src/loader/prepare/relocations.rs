@@ -13,6 +13,8 @@ use crate::gadget::btf::{Btf, essential_name};
 const FIELD_RIGHT_SHIFT: u32 = 5;
 const TARGET_TYPE_ID: u32 = 7;
 const TYPE_MATCHES: u32 = 12;
+/// Largest index in an access string.
+const MAX_INDEX: u32 = 1 << 20;
 /// `mov32`/`mov64` of an immediate, and `ld_imm64`.
 const WITH_IMMEDIATE: [u8; 3] = [0xb4, 0xb7, 0x18];
 
@@ -47,6 +49,9 @@ pub(super) fn rewrite(
         Rewriter { editor, btf, fates, target, changes, names: HashMap::new(), copies: HashMap::new(), asked: Asked::default() };
     for (list, (record, blocks)) in List::ALL.into_iter().zip(&mut lists) {
         let mut kept = Vec::with_capacity(blocks.len());
+        if list == List::Lines && !blocks.iter().all(|b| in_order(b, *record)) {
+            return Err(malformed("its line records are not in order"));
+        }
         for block in blocks.drain(..) {
             kept.extend(rewriter.block(block, *record, list)?);
         }
@@ -55,6 +60,11 @@ pub(super) fn rewrite(
     let asked = rewriter.asked;
     *editor.data_mut(section)? = extension::write(&lists);
     Ok(asked)
+}
+
+/// Whether the records are sorted by instruction, as aya and the kernel expect.
+fn in_order(block: &Block, record: usize) -> bool {
+    block.records.chunks_exact(record.max(1)).map(|r| u32_at(r, 0)).is_sorted()
 }
 
 struct Rewriter<'r, 'e, 'b> {
@@ -101,7 +111,12 @@ impl Rewriter<'_, '_, '_> {
     fn relocation(&mut self, section: &str, record: &mut [u8]) -> Result<bool, PrepareError> {
         let word = |at| u32_at(record, at).unwrap_or_default();
         let (instruction, type_id, access, kind) = (word(0), word(4), word(8), word(12));
-        let name = self.btf.string(self.btf.get(type_id)?.name)?.to_owned();
+        let mentioned = self.btf.get(type_id)?;
+        let access_text = self.btf.string(access)?;
+        if mentioned.kind.is_declaration() || access_text.split(':').any(|part| part.parse::<u32>().is_ok_and(|i| i > MAX_INDEX)) {
+            return Err(malformed("a relocation asks for something that is no type or member"));
+        }
+        let name = self.btf.string(mentioned.name)?.to_owned();
         if kind == TYPE_MATCHES {
             let answer = matching::exists(self.btf, type_id, self.target.btf)?;
             self.answer(section, instruction, answer)?;
