@@ -41,7 +41,7 @@ impl Account {
 
     fn book(&mut self, verdict: Verdict) {
         match verdict {
-            Verdict::Dropped(reason) => self.shares.drain(..).for_each(|(entry, n)| ExporterEntry::drop(&entry, reason, n)),
+            Verdict::Dropped(reason) => self.shares.drain(..).for_each(|(entry, n)| ExporterEntry::count_dropped(&entry, reason, n)),
             Verdict::Delivered { rejected } => self.book_partial(rejected),
         }
     }
@@ -58,7 +58,7 @@ impl Account {
             rest -= extra;
             let refused = part(n) + extra;
             entry.delivered.add(n - refused);
-            ExporterEntry::drop(&entry, DropReason::Rejected, refused);
+            ExporterEntry::count_dropped(&entry, DropReason::Rejected, refused);
         }
     }
 }

@@ -109,7 +109,7 @@ impl Sender {
         match self.shared.queue.push(&chunk) {
             Ok(()) => true,
             Err(reason) => {
-                ExporterEntry::drop(chunk.entry, reason, chunk.records);
+                ExporterEntry::count_dropped(chunk.entry, reason, chunk.records);
                 if self.shared.queue.may_complain() {
                     let (exporter, gadget) = (&self.shared.id, &chunk.entry.gadget);
                     tracing::error!(%exporter, %gadget, records = chunk.records, reason = reason.as_str(), "records dropped before the queue");

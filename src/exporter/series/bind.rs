@@ -48,7 +48,9 @@ fn add(groups: &mut Vec<Group>, labels: Vec<Label>, limit: usize, metric: Metric
 
 /// Metrics that the gadget's author asked for.
 fn annotated(schema: &Schema, limit: usize, groups: &mut Vec<Group>) -> Result<(), BindError> {
-    let asked = ["metrics.collect", "metrics.print"].iter().any(|key| schema.annotations().get(*key).is_some_and(|v| v == "true"));
+    let note = |key: &str| schema.annotations().get(key).map(String::as_str).unwrap_or_default();
+    let implicit = note("metrics.implicit-counter.name");
+    let asked = note("metrics.collect") == "true" || note("metrics.print") == "true" || !implicit.is_empty();
     if !asked && !schema.fields().iter().any(|f| type_kind(f).is_some()) {
         return Ok(());
     }
@@ -58,10 +60,9 @@ fn annotated(schema: &Schema, limit: usize, groups: &mut Vec<Group>) -> Result<(
             add(groups, labels.clone(), limit, annotated_metric(id, field, kind)?)?;
         }
     }
-    if let Some(name) = schema.annotations().get("metrics.implicit-counter.name").filter(|n| !n.is_empty()) {
-        let description = schema.annotations().get("metrics.implicit-counter.description").cloned().unwrap_or_default();
-        let metric = metric(name.clone(), description, String::new(), Measure::Count, true);
-        add(groups, labels, limit, metric)?;
+    if !implicit.is_empty() {
+        let description = note("metrics.implicit-counter.description").to_owned();
+        add(groups, labels, limit, metric(implicit.to_owned(), description, String::new(), Measure::Count, true))?;
     }
     Ok(())
 }
@@ -164,8 +165,9 @@ fn slots(id: FieldId, field: &Field) -> Result<Measure, BindError> {
         return Err(problem(field, "cannot be a histogram: it is not an array in the record"));
     };
     let slots = *size as usize / usize::from(element.size.max(1));
-    if type_kind(field) != Some(MetricKind::Histogram) || element.float || slots == 0 || slots > MAX_SLOTS {
-        return Err(problem(field, "cannot be a histogram: it is not an array of 1 to 64 gadget_histogram_slot"));
+    // Whoever says `histogram` of an array of counts means slots, whether or not the C type says so too.
+    if element.float || element.size < 4 || slots == 0 || slots > MAX_SLOTS {
+        return Err(problem(field, "cannot be a histogram: it is not an array of 1 to 64 counts of 32 or 64 bits"));
     }
     Ok(Measure::Slots(id, slot_bounds(slots)))
 }

@@ -31,7 +31,7 @@ impl Measure {
     }
 }
 
-/// The bounds of a base-2 histogram of `slots` slots: 2, 4, 8, … 2^(slots-1); what is in the last slot has no bound.
+/// The bounds of a base-2 histogram of `slots` slots: 2, 4, 8 up to 2^(slots-1); what is in the last slot has no bound.
 pub fn slot_bounds(slots: usize) -> Arc<[f64]> {
     (1..slots as i32).map(|i| 2f64.powi(i)).collect()
 }

@@ -27,6 +27,7 @@ fn schema(annotations: &[(&str, &str)]) -> Arc<Schema> {
     b.add(field("delta", Kind::Int(4), 16, 4, &[])).unwrap();
     let element = Element { size: 4, signed: false, float: false };
     b.add(field("slots", Kind::Array(element), 20, 4 * SLOTS, &[])).unwrap();
+    b.add(field("bytes", Kind::Array(Element { size: 1, ..element }), 20, 4 * SLOTS, &[])).unwrap();
     b.finish()
 }
 
@@ -200,7 +201,8 @@ fn what_cannot_be_a_metric_is_refused_by_name() {
     assert_eq!(unknown, "data source \"blockio\" has no field \"com\", did you mean \"comm\"?");
     assert!(bind(spec("n", MetricKind::Gauge, None, &[])).contains("needs a `field`"));
     assert!(bind(spec("n", MetricKind::Counter, Some("comm"), &[])).contains("not a number"));
-    assert!(bind(spec("n", MetricKind::Histogram, Some("slots"), &[])).contains("not an array of 1 to 64 gadget_histogram_slot"));
+    assert!(bind(spec("n", MetricKind::Gauge, Some("slots"), &[])).contains("not a number"));
+    assert!(bind(spec("n", MetricKind::Histogram, Some("bytes"), &[])).contains("not an array of 1 to 64 counts"));
     let mut falling = spec("n", MetricKind::Histogram, Some("ops"), &[]);
     falling.boundaries = vec![2.0, 1.0];
     assert!(bind(falling).contains("ascending"));
