@@ -100,6 +100,11 @@ impl Transport for HttpTransport {
 
 async fn outcome(mut response: Response) -> Outcome {
     let status = response.status();
+    if status.is_success()
+        && let Some(other) = something_else(response.headers())
+    {
+        return Outcome::Refused { message: format!("this is no OTLP receiver over HTTP: it answers with {other}") };
+    }
     let mut body = Vec::new();
     // A connection that breaks inside the body leaves what was read; the status counts.
     while let Ok(Some(part)) = response.chunk().await {
@@ -113,4 +118,11 @@ async fn outcome(mut response: Response) -> Outcome {
         true => answer::accepted(&body),
         false => answer::of_http(status, response.headers(), &body),
     }
+}
+
+/// What a server must be that takes any request and stores nothing: a success of it would be a lie.
+fn something_else(headers: &HeaderMap) -> Option<&str> {
+    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let known = ["application/grpc", "text/html"];
+    known.iter().any(|k| content_type.starts_with(k)).then_some(content_type)
 }

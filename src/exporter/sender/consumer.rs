@@ -12,6 +12,9 @@ use super::retry::Backoff;
 use super::{Outcome, Shared};
 use crate::telemetry::DropReason;
 
+/// Longest back-off while the queue drains before the end.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Delivers until the queue is closed and empty.
 pub(super) async fn run(shared: Arc<Shared>) {
     loop {
@@ -55,7 +58,21 @@ async fn attempts(shared: &Shared, body: &Bytes) -> (Verdict, String) {
         };
         let Some(wait) = backoff.next(after) else { return (Verdict::Dropped(DropReason::RetriesExhausted), message) };
         shared.failed(&message);
+        pause(shared, wait, after.is_some()).await;
+    }
+}
+
+/// Waits for the next attempt. The time to stop is short, so unless the receiver asked for a pause it cuts the wait.
+async fn pause(shared: &Shared, wait: Duration, demanded: bool) {
+    if demanded {
         sleep(wait).await;
+    } else if shared.queue.is_closed() {
+        sleep(wait.min(DRAIN_INTERVAL)).await;
+    } else {
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = shared.queue.closed() => {}
+        }
     }
 }
 

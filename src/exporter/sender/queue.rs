@@ -202,6 +202,15 @@ impl Queue {
         self.closed.cancel();
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
+    /// Ends when the queue takes nothing more.
+    pub(super) async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.lock().bytes
     }

@@ -117,7 +117,7 @@ pub struct QueueSize {
 impl Serialize for QueueSize {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.bytes {
-            true if self.amount % (1 << 20) == 0 => serializer.serialize_str(&format!("{}MiB", self.amount >> 20)),
+            true if self.amount.is_multiple_of(1 << 20) => serializer.serialize_str(&format!("{}MiB", self.amount >> 20)),
             true => serializer.serialize_str(&format!("{}B", self.amount)),
             false => serializer.serialize_u64(self.amount),
         }

@@ -85,7 +85,7 @@ fn number(text: &str) -> Option<(f64, &str)> {
 pub fn format_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     let units = [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
-    match units.into_iter().find(|(_, unit)| nanos % unit == 0 && nanos >= *unit) {
+    match units.into_iter().find(|(_, unit)| nanos.is_multiple_of(*unit) && nanos >= *unit) {
         Some((name, unit)) => format!("{}{name}", nanos / unit),
         None if nanos == 0 => "0s".to_owned(),
         None => format!("{nanos}ns"),

@@ -139,7 +139,9 @@ fn attributes(schema: &Schema, time: Option<FieldId>, resource: Option<ColumnId>
         let elsewhere = Some(*id) == time || Some(*id) == body || dictionary(f).is_some_and(|(column, _)| Some(column) == resource);
         let of_time = matches!(f.source, Source::Decoded { from, .. } if Some(from) == time);
         let empty = matches!(f.source, Source::Parent) || f.kind == Kind::Struct;
-        !elsewhere && !of_time && !empty && !f.json_skip && !(f.hidden && is_decoded(schema, *id))
+        let raw_twin = f.hidden && is_decoded(schema, *id);
+        let skipped = elsewhere || of_time || empty || raw_twin || f.json_skip;
+        !skipped
     });
     let keyed = wanted.filter_map(|(field, f)| match (chosen, renamed(f)) {
         (_, Some(name)) => Some((field, name)),

@@ -95,15 +95,19 @@ async fn run(shared: Arc<Shared>) {
             _ = ticks.tick() => false,
             () = shared.stop.cancelled() => true,
         };
-        shared.push().await;
+        let delivered = shared.push().await;
         if stopping {
+            if !delivered {
+                tracing::error!(exporter = %shared.settings.id, "the last metrics were not delivered");
+            }
             return;
         }
     }
 }
 
 impl Shared {
-    async fn push(&self) {
+    /// Pushes everything; says whether the receiver has it all.
+    async fn push(&self) -> bool {
         let series = self.series.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Read before the values, so that an end is only acted upon when they are the last.
         let ended: Vec<_> = series.iter().filter(|s| s.ended.load(Ordering::Acquire)).cloned().collect();
@@ -116,6 +120,7 @@ impl Shared {
             let mut all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
             all.retain(|s| ended.iter().all(|e| !Arc::ptr_eq(s, e)));
         }
+        done
     }
 
     /// One request; says whether the receiver will not need it again.

@@ -4,6 +4,7 @@ mod answers;
 mod delivery;
 mod receiver;
 mod settings;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
