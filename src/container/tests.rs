@@ -249,7 +249,10 @@ fn cgroup_paths_name_containers() {
     for (path, expected) in [
         (format!("/docker/{id}"), vec![(&id, "docker")]),
         (format!("/system.slice/docker-{id}.scope"), vec![(&id, "docker")]),
-        (format!("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice/cri-containerd-{id}.scope"), vec![(&id, "containerd")]),
+        (
+            format!("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice/cri-containerd-{id}.scope"),
+            vec![(&id, "containerd")],
+        ),
         (format!("/kubepods/burstable/pod1/{id}"), vec![(&id, "")]),
         (format!("/kubepods.slice/crio-{id}.scope"), vec![(&id, "cri-o")]),
         (format!("/machine.slice/libpod-{id}.scope/container"), vec![(&id, "podman")]),
