@@ -1,4 +1,5 @@
 //! A Docker engine for one test: its own socket and data, no network, stopped and cleaned up when dropped.
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,12 +16,12 @@ impl Engine {
     pub fn prepare(name: &str) -> Option<Self> {
         for tool in ["dockerd", "docker", "busybox", "gcc"] {
             if !on_path(tool) {
-                println!("skipped: no {tool} on PATH (apt-get install docker.io busybox-static gcc)");
+                println!("SKIPPED {name}: no {tool} on PATH (apt-get install docker.io busybox-static gcc)");
                 return None;
             }
         }
         if !is_root() {
-            println!("skipped: a Docker engine needs root");
+            println!("SKIPPED {name}: a Docker engine needs root");
             return None;
         }
         let dir = PathBuf::from(format!("/tmp/gadgetry-{name}-{}", std::process::id()));
@@ -55,6 +56,11 @@ impl Engine {
             std::thread::sleep(Duration::from_millis(50));
         }
         self.docker(&["load", "-qi", file("images.tar").to_str().expect("path")]);
+    }
+
+    /// Runs a shell script in a new container without network and waits for its end.
+    pub fn run_container(&self, name: &str, script: &str) -> String {
+        self.docker(&["run", "--rm", "--network", "none", "--name", name, "localhost/busybox:1", "sh", "-c", script])
     }
 
     /// Stops the engine and with it its containers.

@@ -1,0 +1,184 @@
+//! BTF from foreign hands: a reader that copies nothing and trusts nothing, and the edits the loader needs.
+//!
+//! One pass finds where each type starts; everything else is decoded when asked for, bounds-checked, with recursion capped.
+
+mod copy;
+mod edit;
+mod error;
+mod query;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::path::Path;
+
+pub(crate) use edit::{info as encode_info, put as put_word};
+pub use error::BtfError;
+pub use query::{Resolved, essential_name};
+pub use types::{Array, DatasecEntry, EnumValue, Int, Kind, Member, Param, Type};
+
+/// Longest BTF that is read, in bytes. A distribution kernel's is 5 to 10 MiB.
+pub const MAX_BYTES: usize = 64 << 20;
+/// Most types that are read. A distribution kernel has 120,000 to 200,000.
+pub const MAX_TYPES: usize = 2_000_000;
+/// Longest chain of types that is followed before it is taken for a cycle.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+const MAGIC: u16 = 0xeb9f;
+const HEADER: usize = 24;
+const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// A BTF blob. Type ids start at 1; 0 is void.
+#[derive(Debug, Clone)]
+pub struct Btf<'a> {
+    types: Cow<'a, [u8]>,
+    strings: Cow<'a, [u8]>,
+    /// Where each type starts in `types`; index 0 is type id 1.
+    offsets: Vec<u32>,
+}
+
+impl<'a> Btf<'a> {
+    /// Reads a blob without copying it.
+    ///
+    /// # Errors
+    /// When it is no little-endian BTF, is cut short, too large, or has a type of an unknown kind.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, BtfError> {
+        let (types, strings) = parts(bytes)?;
+        let types = bytes.get(types).ok_or(BtfError::Truncated { what: "type section" })?;
+        let strings = bytes.get(strings).ok_or(BtfError::Truncated { what: "string section" })?;
+        Self::of(Cow::Borrowed(types), Cow::Borrowed(strings))
+    }
+
+    fn of(types: Cow<'a, [u8]>, strings: Cow<'a, [u8]>) -> Result<Self, BtfError> {
+        if strings.first() != Some(&0) || strings.last() != Some(&0) {
+            return Err(BtfError::Strings);
+        }
+        let offsets = index(&types)?;
+        Ok(Btf { types, strings, offsets })
+    }
+
+    /// The running kernel's types.
+    ///
+    /// # Errors
+    /// When the kernel offers none (it was built without `CONFIG_DEBUG_INFO_BTF`) or they cannot be read.
+    pub fn kernel() -> Result<Btf<'static>, BtfError> {
+        Btf::read(Path::new(KERNEL_BTF))
+    }
+
+    /// A raw BTF file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or as [`Btf::parse`].
+    pub fn read(path: &Path) -> Result<Btf<'static>, BtfError> {
+        let unreadable = |source| BtfError::Unreadable { path: path.to_owned(), source };
+        let len = std::fs::metadata(path).map_err(unreadable)?.len();
+        if len > MAX_BYTES as u64 {
+            return Err(BtfError::TooLarge { bytes: len as usize });
+        }
+        Btf::from_vec(std::fs::read(path).map_err(unreadable)?)
+    }
+
+    /// Reads a blob and keeps it.
+    ///
+    /// # Errors
+    /// As [`Btf::parse`].
+    pub fn from_vec(mut bytes: Vec<u8>) -> Result<Btf<'static>, BtfError> {
+        let (types, strings) = parts(&bytes)?;
+        let slice = |r: Range<usize>| bytes.get(r).map(<[u8]>::to_vec);
+        let tail = slice(strings).ok_or(BtfError::Truncated { what: "string section" })?;
+        // The large part stays where it is; only what surrounds it goes.
+        bytes.truncate(types.end);
+        if types.start > bytes.len() {
+            return Err(BtfError::Truncated { what: "type section" });
+        }
+        bytes.drain(..types.start);
+        Btf::of(Cow::Owned(bytes), Cow::Owned(tail))
+    }
+
+    /// Number of types, void not counted.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Whether there is no type at all.
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// All type ids, void left out.
+    pub fn ids(&self) -> impl Iterator<Item = u32> + use<> {
+        1..=self.offsets.len() as u32
+    }
+
+    /// A type; id 0 is void.
+    ///
+    /// # Errors
+    /// When there is no type of that id.
+    pub fn get(&self, id: u32) -> Result<Type<'_>, BtfError> {
+        if id == 0 {
+            return Ok(Type::VOID);
+        }
+        let range = self.range(id).ok_or(BtfError::UnknownType { id })?;
+        let bytes = self.types.get(range).ok_or(BtfError::UnknownType { id })?;
+        Type::decode(bytes).map(|(decoded, _)| decoded)
+    }
+
+    /// The string at an offset of the string section.
+    ///
+    /// # Errors
+    /// When the offset is outside of it, or the string is not UTF-8.
+    pub fn string(&self, offset: u32) -> Result<&str, BtfError> {
+        let bad = BtfError::BadString { offset };
+        let Some(rest) = self.strings.get(offset as usize..) else { return Err(bad) };
+        let Some(end) = rest.iter().position(|b| *b == 0) else { return Err(bad) };
+        rest.get(..end).and_then(|s| std::str::from_utf8(s).ok()).ok_or(bad)
+    }
+
+    /// Bytes of type `id` in the type section.
+    fn range(&self, id: u32) -> Option<Range<usize>> {
+        let index = (id as usize).checked_sub(1)?;
+        let start = *self.offsets.get(index)? as usize;
+        let end = self.offsets.get(index + 1).map_or(self.types.len(), |o| *o as usize);
+        Some(start..end)
+    }
+}
+
+/// Where types and strings are in a blob.
+fn parts(bytes: &[u8]) -> Result<(Range<usize>, Range<usize>), BtfError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(BtfError::TooLarge { bytes: bytes.len() });
+    }
+    let (Some(&[a, b]), Some(header)) = (bytes.first_chunk::<2>(), bytes.get(..HEADER)) else {
+        return Err(BtfError::Truncated { what: "header" });
+    };
+    if u16::from_le_bytes([a, b]) != MAGIC {
+        return Err(BtfError::Magic);
+    }
+    let word = |at: usize| types::word(header, at).map(|w| w as usize);
+    let section = |offset: usize, len: usize| {
+        let start = word(4)?.checked_add(word(offset)?)?;
+        Some(start..start.checked_add(word(len)?)?)
+    };
+    match (section(8, 12), section(16, 20)) {
+        (Some(types), Some(strings)) => Ok((types, strings)),
+        _ => Err(BtfError::Truncated { what: "header" }),
+    }
+}
+
+/// The one pass over all types.
+fn index(types: &[u8]) -> Result<Vec<u32>, BtfError> {
+    // Kernel types take 24 bytes and more on average, so this rarely grows.
+    let mut offsets = Vec::with_capacity((types.len() / 24).min(MAX_TYPES));
+    let mut at = 0;
+    while let Some(rest) = types.get(at..).filter(|rest| !rest.is_empty()) {
+        if offsets.len() == MAX_TYPES {
+            return Err(BtfError::TooManyTypes);
+        }
+        offsets.push(at as u32);
+        at += Type::decode(rest)?.1;
+    }
+    Ok(offsets)
+}

@@ -1,0 +1,112 @@
+//! Questions about types: names, typedef chains, sizes.
+
+use super::{Btf, BtfError, Kind, MAX_DEPTH};
+
+/// A type behind its typedefs and qualifiers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved<'b> {
+    /// Id of the first type that is neither typedef nor qualifier.
+    pub id: u32,
+    /// Typedef names on the way, outermost first.
+    pub names: Vec<&'b str>,
+}
+
+/// A CO-RE name without its flavour: `task_struct` of `task_struct___old`.
+pub fn essential_name(name: &str) -> &str {
+    match name.split_once("___") {
+        Some((essential, _)) if !essential.is_empty() => essential,
+        _ => name,
+    }
+}
+
+impl Btf<'_> {
+    /// Name of a type; empty when it has none or none that is text.
+    pub fn name(&self, id: u32) -> &str {
+        self.get(id).and_then(|t| self.string(t.name)).unwrap_or_default()
+    }
+
+    /// The first type of this name and kind.
+    pub fn find(&self, name: &str, kind: Kind) -> Option<u32> {
+        self.ids().find(|id| self.get(*id).is_ok_and(|t| t.kind == kind && self.has_name(t.name, name)))
+    }
+
+    fn has_name(&self, offset: u32, name: &str) -> bool {
+        let rest = self.strings.get(offset as usize..).unwrap_or_default();
+        rest.strip_prefix(name.as_bytes()).and_then(<[u8]>::first) == Some(&0)
+    }
+
+    /// Follows typedefs and qualifiers.
+    ///
+    /// # Errors
+    /// When they refer to nothing or go in a circle.
+    pub fn resolve(&self, id: u32) -> Result<Resolved<'_>, BtfError> {
+        let mut names = Vec::new();
+        let mut at = id;
+        for _ in 0..MAX_DEPTH {
+            let t = self.get(at)?;
+            if !t.kind.is_modifier() {
+                return Ok(Resolved { id: at, names });
+            }
+            if t.kind == Kind::Typedef {
+                names.push(self.string(t.name)?);
+            }
+            at = t.word;
+        }
+        Err(BtfError::TooDeep { id })
+    }
+
+    /// As [`Btf::resolve`], only the id.
+    ///
+    /// # Errors
+    /// As [`Btf::resolve`].
+    pub fn peel(&self, id: u32) -> Result<u32, BtfError> {
+        let mut at = id;
+        for _ in 0..MAX_DEPTH {
+            let t = self.get(at)?;
+            if !t.kind.is_modifier() {
+                return Ok(at);
+            }
+            at = t.word;
+        }
+        Err(BtfError::TooDeep { id })
+    }
+
+    /// Bytes a value of the type takes.
+    ///
+    /// # Errors
+    /// When it has no size (functions, forward declarations, void), refers to nothing or goes in a circle.
+    pub fn size(&self, id: u32) -> Result<u64, BtfError> {
+        let mut at = id;
+        let mut count = 1u64;
+        for _ in 0..MAX_DEPTH {
+            let t = self.get(at)?;
+            let each = match t.kind {
+                Kind::Int | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Float | Kind::Datasec => u64::from(t.word),
+                Kind::Ptr => 8,
+                Kind::Array => {
+                    let array = t.array().ok_or(BtfError::Size { id })?;
+                    count = count.checked_mul(u64::from(array.len)).ok_or(BtfError::Size { id })?;
+                    at = array.element;
+                    continue;
+                }
+                kind if kind.is_modifier() || kind == Kind::Var => {
+                    at = t.word;
+                    continue;
+                }
+                _ => return Err(BtfError::Size { id }),
+            };
+            return count.checked_mul(each).ok_or(BtfError::Size { id });
+        }
+        Err(BtfError::TooDeep { id })
+    }
+
+    /// Id of the variable of this name.
+    pub fn variable(&self, name: &str) -> Option<u32> {
+        self.find(name, Kind::Var)
+    }
+
+    /// Id of the struct of this name.
+    pub fn structure(&self, name: &str) -> Option<u32> {
+        self.find(name, Kind::Struct)
+    }
+}

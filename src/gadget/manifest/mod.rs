@@ -1,0 +1,136 @@
+//! `gadget.yaml`: a case-insensitive tree with dotted look-ups, and the typed questions asked of it.
+
+mod node;
+mod templates;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+pub use node::Node;
+pub(in crate::gadget) use templates::of_type as templates_of_type;
+pub use templates::template;
+
+/// Longest metadata that is read, in bytes. The largest upstream one has 40 KiB.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// Why metadata cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Longer than the limit.
+    #[error("gadget metadata of {bytes} bytes is larger than the limit of {MAX_BYTES}")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// No valid YAML, or too deep or too large once expanded.
+    #[error("parse gadget metadata as YAML")]
+    Yaml(#[source] Box<serde_saphyr::Error>),
+    /// The document is a list or a scalar.
+    #[error("gadget metadata is not a YAML mapping")]
+    NotAMapping,
+}
+
+/// What the metadata says about a data source or a field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Annotations as text.
+    pub annotations: BTreeMap<String, String>,
+    /// Tags.
+    pub tags: Vec<String>,
+}
+
+/// What the metadata says about a parameter; empty text where it says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ParamNotes {
+    /// Key under which users set it.
+    pub key: String,
+    /// Default value.
+    pub default: String,
+    /// Help text.
+    pub description: String,
+}
+
+/// A gadget's metadata. All keys are lower case, look-ups ignore case.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Manifest {
+    /// Name of the gadget.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Annotations of the whole gadget.
+    pub annotations: BTreeMap<String, String>,
+    root: Node,
+}
+
+impl Manifest {
+    /// Reads a metadata document; an empty one is legal.
+    ///
+    /// # Errors
+    /// When it is too large, no YAML, or no mapping.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(ManifestError::TooLarge { bytes: bytes.len() });
+        }
+        let root = Node::parse(bytes).map_err(|e| ManifestError::Yaml(Box::new(e)))?;
+        if !matches!(root, Node::Map(_) | Node::Null) {
+            return Err(ManifestError::NotAMapping);
+        }
+        let text = |path: &str| root.get(path).and_then(Node::text).unwrap_or_default().to_owned();
+        let annotations = root.get("annotations").map(Node::flatten).unwrap_or_default();
+        Ok(Manifest { name: text("name"), description: text("description"), annotations, root })
+    }
+
+    /// A value by dotted path, the longest literal key first.
+    pub fn get(&self, path: &str) -> Option<&Node> {
+        self.root.get(path)
+    }
+
+    /// What it says about a data source.
+    pub fn source(&self, source: &str) -> Notes {
+        self.source_node(source).map(notes).unwrap_or_default()
+    }
+
+    /// What it says about a field of a data source, by full name.
+    pub fn field(&self, source: &str, field: &str) -> Notes {
+        let fields = self.source_node(source).and_then(|s| s.child("fields"));
+        fields.and_then(|f| f.get(field)).map(notes).unwrap_or_default()
+    }
+
+    /// What it says about the parameter in variable `variable`, in the old or the new place.
+    pub fn param(&self, variable: &str) -> ParamNotes {
+        let new = self.root.get("params.ebpf").and_then(|p| p.child(variable));
+        let node = new.or_else(|| self.root.child("ebpfparams").and_then(|p| p.child(variable)));
+        let text = |key: &str| node.and_then(|n| n.child(key)).and_then(Node::text).unwrap_or_default().to_owned();
+        ParamNotes { key: text("key"), default: text("defaultvalue"), description: text("description") }
+    }
+
+    /// The default that `paramDefaults` gives a parameter, by full name or bare key.
+    pub fn param_default(&self, key: &str) -> Option<&str> {
+        let defaults = self.root.child("paramdefaults")?;
+        let full = format!("operator.oci.ebpf.{key}");
+        defaults.get(&full).or_else(|| defaults.child(key)).and_then(Node::text)
+    }
+
+    /// The attach target that replaces the one in a program's section name.
+    pub fn attach_to(&self, program: &str) -> Option<&str> {
+        self.root.child("programs")?.child(program)?.child("attach_to").and_then(Node::text)
+    }
+
+    /// `programs.<suffix>.sampler.frequency` of a perf event program, in Hz.
+    pub fn sampler_frequency(&self, suffix: &str) -> Option<u64> {
+        self.root.child("programs")?.child(suffix)?.get("sampler.frequency")?.text()?.parse().ok()
+    }
+
+    fn source_node(&self, source: &str) -> Option<&Node> {
+        self.root.child("datasources")?.child(source)
+    }
+}
+
+fn notes(node: &Node) -> Notes {
+    let tags = match node.child("tags") {
+        Some(Node::List(tags)) => tags.iter().filter_map(Node::text).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    Notes { annotations: node.child("annotations").map(Node::flatten).unwrap_or_default(), tags }
+}

@@ -1,0 +1,93 @@
+//! Metadata as found in the wild, and as an attacker would write it.
+
+use super::*;
+
+const SAMPLE: &str = r#"
+name: trace exec
+dataSources:
+  exec:
+    Annotations: {cli.clear-screen-before: true}
+    fields:
+      Proc.Comm:
+        annotations: {columns.maxWidth: 20, columns.width:: 3, json.skip: true}
+        tags: [a, b]
+      args:
+        annotations:
+          columns: {hidden: true}
+params:
+  ebpf:
+    Ignore_Failed: {key: ignore-failed, defaultValue: true, description: Only successes}
+ebpfParams:
+  old: {key: old-key}
+paramDefaults:
+  operator.oci.ebpf.map-fetch-interval: 500ms
+programs:
+  ig_execve_e: {attach_to: gadget_program_disabled}
+  cpu:
+    sampler: {frequency: 49}
+"#;
+
+/// Keys are found in any case, dotted or nested, and scalars are text.
+#[test]
+fn finds_keys_without_regard_to_case() {
+    let manifest = Manifest::parse(SAMPLE.as_bytes()).unwrap();
+    assert_eq!(manifest.name, "trace exec");
+    assert_eq!(manifest.source("Exec").annotations["cli.clear-screen-before"], "true");
+    let comm = manifest.field("exec", "proc.comm");
+    assert_eq!((comm.annotations["columns.maxwidth"].as_str(), comm.tags.len()), ("20", 2));
+    assert_eq!(manifest.field("exec", "args").annotations["columns.hidden"], "true");
+    assert_eq!(manifest.field("exec", "nothing"), Notes::default());
+    assert_eq!(manifest.param("ignore_failed").default, "true");
+    assert_eq!(manifest.param("old").key, "old-key");
+    assert_eq!(manifest.param_default("map-fetch-interval"), Some("500ms"));
+    assert_eq!(manifest.attach_to("ig_execve_e"), Some("gadget_program_disabled"));
+    assert_eq!(manifest.sampler_frequency("cpu"), Some(49));
+}
+
+/// A look-up prefers the longest literal key and falls back to nesting.
+#[test]
+fn prefers_the_longest_literal_key() {
+    let manifest = Manifest::parse(b"a.b: {c: 1}\na: {b.c: 2, b: {d: 3}}").unwrap();
+    assert_eq!(manifest.get("a.b.c").and_then(Node::text), Some("1"));
+    assert_eq!(manifest.get("a.b.d").and_then(Node::text), Some("3"));
+}
+
+/// Nothing and comments are empty metadata; lists and broken YAML are errors.
+#[test]
+fn tells_empty_from_wrong() {
+    assert_eq!(Manifest::parse(b"").unwrap(), Manifest::default());
+    assert_eq!(Manifest::parse(b"# nothing\n").unwrap(), Manifest::default());
+    assert!(matches!(Manifest::parse(b"- a"), Err(ManifestError::NotAMapping)));
+    assert!(matches!(Manifest::parse(b"a: [b"), Err(ManifestError::Yaml(_))));
+    assert!(matches!(Manifest::parse(b"a: b\n\xff\xfe"), Err(ManifestError::Yaml(_))));
+    assert!(matches!(Manifest::parse(&vec![b' '; MAX_BYTES + 1]), Err(ManifestError::TooLarge { .. })));
+}
+
+/// Deep nesting and exploding aliases end in an error, not in a full stack or memory.
+#[test]
+fn bounds_depth_and_aliases() {
+    let deep = format!("a: {}{}", "[".repeat(5000), "]".repeat(5000));
+    assert!(Manifest::parse(deep.as_bytes()).is_err());
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for i in 1..12 {
+        bomb += &format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(", "));
+    }
+    assert!(Manifest::parse(bomb.as_bytes()).is_err());
+}
+
+proptest::proptest! {
+    /// No bytes make the parser panic.
+    #[test]
+    fn survives_any_bytes(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+        let _ = Manifest::parse(&bytes);
+    }
+
+    /// No mutation of a real document makes the parser panic.
+    #[test]
+    fn survives_mutations(at in 0..SAMPLE.len(), byte: u8, cut in 0..SAMPLE.len()) {
+        let mut bytes = SAMPLE.as_bytes().to_vec();
+        bytes[at] = byte;
+        let _ = Manifest::parse(&bytes);
+        let _ = Manifest::parse(&bytes[..cut]);
+    }
+}

@@ -1,0 +1,187 @@
+//! A whole gadget, compiled from C: what `open` makes of it, and that no damage to it makes it panic.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::batch::{Kind, Source};
+use crate::image::GadgetImage;
+
+const YAML: &[u8] = include_bytes!("testdata/sample.yaml");
+
+fn image(object: &[u8]) -> GadgetImage {
+    GadgetImage {
+        reference: "sample:v1".into(),
+        version: "v1".into(),
+        metadata: YAML.to_vec(),
+        ebpf: Some(object.to_vec()),
+        ..Default::default()
+    }
+}
+
+fn sample() -> Option<Gadget> {
+    Some(open(&image(fixture::sample()?), "mine").unwrap())
+}
+
+/// Declarations become sources with the right origin; a variable that only looks like one does not.
+#[test]
+fn finds_sources_and_their_origins() {
+    let Some(gadget) = sample() else { return };
+    let origin = |name: &str| gadget.sources.iter().find(|s| s.name == name).unwrap().origin.clone();
+    assert_eq!(gadget.sources.len(), 3);
+    assert_eq!(origin("things"), Origin::Tracer { map: "events".into(), lost_map: Some("events_lost_samples".into()) });
+    let (interval, count) = (Duration::from_millis(250), 0);
+    assert_eq!(
+        origin("blocks"),
+        Origin::MapIter { map: "counts".into(), key_size: 12, value_size: 112, interval, count, flush_on_stop: true }
+    );
+    let programs = vec!["walk".to_owned()];
+    let expected = Origin::Iter { programs, record_size: 40, interval: Duration::ZERO, count: 1, fetch_on_stop: false };
+    assert_eq!(origin("procs"), expected);
+    assert_eq!((gadget.identity.name.as_str(), gadget.identity.instance.as_str()), ("sample", "mine"));
+}
+
+/// Programs have their section's target unless the metadata says otherwise.
+#[test]
+fn finds_programs_and_targets() {
+    let Some(gadget) = sample() else { return };
+    let of = |name: &str| gadget.programs.iter().find(|p| p.name == name).unwrap();
+    assert_eq!(of("enter").target, "syscalls/sys_enter_execve");
+    assert!(!of("enter").disabled && of("leave").disabled);
+    assert_eq!(of("walk").section, "iter/task");
+}
+
+/// Fields have the kinds, places and annotations of the ABI.
+#[test]
+fn makes_fields_of_the_record() {
+    let Some(gadget) = sample() else { return };
+    let schema = gadget.sources.into_iter().find(|s| s.name == "things").unwrap().schema.finish();
+    let names: Vec<_> = schema.fields().iter().map(|f| f.name.as_str()).collect();
+    let expected = [
+        "timestamp_raw",
+        "proc",
+        "proc.comm",
+        "proc.pid",
+        "proc.mntns_id",
+        "proc.creds",
+        "proc.creds.uid",
+        "error_raw",
+        "color_raw",
+        "color",
+        "flags",
+        "fname",
+        "args_raw",
+        "args",
+        "v4",
+        "v6",
+        "nested",
+        "nested.inner",
+        "hash",
+        "grid",
+        "ok",
+    ];
+    assert_eq!(names, expected);
+    let field = |name: &str| schema.field(schema.find(name).unwrap()).unwrap();
+    assert!(matches!(field("timestamp_raw").source, Source::BootTime { offset: 0 }));
+    assert!(field("timestamp_raw").hidden && field("proc").hidden && field("color_raw").hidden && !field("flags").hidden);
+    assert_eq!(
+        (field("proc.comm").kind, field("proc").kind, field("grid").kind, field("ok").kind),
+        (Kind::Text, Kind::Struct, Kind::Bytes, Kind::Bool)
+    );
+    assert_eq!(field("error_raw").types, ["gadget_errno", "__u32", "unsigned int"]);
+    assert!(field("error_raw").json_skip && field("error_raw").annotations["columns.width"] == "12");
+    let pid = field("proc.pid");
+    assert_eq!((pid.annotations["columns.width"].as_str(), pid.annotations["columns.alias"].as_str()), ("9", "pid"));
+    assert_eq!((pid.annotations["description"].as_str(), pid.annotations["columns.alignment"].as_str()), ("ours", "right"));
+    assert!(matches!(field("fname").source, Source::Tail { .. }) && field("args_raw").json_skip);
+}
+
+/// Text made by the gadget's own types: enum names, bit sets stay numbers without a target, arguments joined with blanks.
+#[test]
+fn decodes_enums_and_arguments() {
+    let Some(gadget) = sample() else { return };
+    let schema = gadget.sources.into_iter().find(|s| s.name == "things").unwrap().schema.finish();
+    let id = |name: &str| schema.find(name).unwrap();
+    let offset = |name: &str| match schema.field(id(name)).unwrap().source {
+        Source::Row { offset, .. } | Source::Tail { offset } => offset as usize,
+        _ => panic!("{name} is not in the row"),
+    };
+    let (color, args) = (offset("color_raw"), offset("args_raw"));
+    let start = schema.fixed_size().next_multiple_of(8);
+    let mut record = vec![0u8; start];
+    record[color..color + 4].copy_from_slice(&(-2i32).to_le_bytes());
+    record[args..args + 4].copy_from_slice(&(7 << 16 | start as u32).to_le_bytes());
+    record.extend_from_slice(b"ls\0-la\0");
+    let mut batch = crate::batch::Batch::new(schema.clone(), 10, 10_000);
+    batch.push(&record);
+    let mut scratch = Vec::new();
+    assert_eq!(batch.value(0, id("color"), &mut scratch), crate::batch::Value::Text(b"GREEN"));
+    assert_eq!(batch.value(0, id("args"), &mut scratch), crate::batch::Value::Text(b"ls -la"));
+}
+
+/// Rows of a map are the key, padded, then the value; only key fields are tagged.
+#[test]
+fn lays_out_map_rows() {
+    let Some(gadget) = sample() else { return };
+    let schema = &gadget.sources.iter().find(|s| s.name == "blocks").unwrap().schema;
+    let field = |name: &str| schema.field(schema.find(name).unwrap()).unwrap();
+    assert_eq!(field("name").tags, ["role:key"]);
+    assert!(field("count").tags.is_empty());
+    assert!(matches!(field("count").source, Source::Row { offset: 16, size: 4 }));
+    assert!(matches!(field("slots").kind, Kind::Array(e) if e.size == 4 && !e.signed));
+    assert_eq!(field("count").annotations["metrics.type"], "counter");
+}
+
+/// The object's initial value is the default of a scalar, whatever the metadata says; well-known names apply.
+#[test]
+fn reads_parameters() {
+    let Some(gadget) = sample() else { return };
+    let of = |key: &str| gadget.params.iter().find(|p| p.key == key).unwrap();
+    assert_eq!((of("pid").variable.as_str(), of("pid").kind, of("pid").default.as_str()), ("targ_pid", ParamKind::Uint(4), "0"));
+    assert_eq!((of("comm").kind, of("comm").size, of("comm").default.as_str()), (ParamKind::Text(16), 16, ""));
+    assert_eq!((of("limit").default.as_str(), of("limit").kind), ("-7", ParamKind::Int(4)));
+    assert_eq!((of("verbose").default.as_str(), of("verbose").kind), ("true", ParamKind::Bool));
+    assert_eq!(of("map-fetch-interval").default, "250ms");
+}
+
+/// Values are checked against what there is, and the host's own parameters take effect.
+#[test]
+fn configures_sources() {
+    let Some(mut gadget) = sample() else { return };
+    let values = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>();
+    gadget.configure(&values(&[("map-fetch-interval", "blocks:2s"), ("operator.oci.ebpf.map-fetch-count", "3")])).unwrap();
+    let origin = &gadget.sources.iter().find(|s| s.name == "blocks").unwrap().origin;
+    assert!(matches!(origin, Origin::MapIter { interval, count: 3, .. } if *interval == Duration::from_secs(2)));
+    let errors = gadget.configure(&values(&[("nope", "1"), ("limit", "x"), ("map-fetch-count", "other:1")])).unwrap_err();
+    let text: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors.len(), 3, "{text:?}");
+    assert!(text.iter().any(|t| t.contains("there are: ") && t.contains("limit")), "{text:?}");
+}
+
+/// A declaration that names something missing says so.
+#[test]
+fn explains_bad_declarations() {
+    let marks = "const void *gadget_tracer_a___nomap___e; struct e { int x; } *keep;";
+    let Some(object) = fixture::compile(marks) else { return };
+    let Err(error) = open(&image(&object), "x") else { panic!("opened") };
+    assert_eq!(error.to_string(), r#"gadget "sample:v1" declares tracer "a", but it has no map "nomap""#);
+    let object = fixture::compile("const void *gadget_tracer_a___b; int f(void) { return 0; }").unwrap();
+    assert!(open(&image(&object), "x").err().unwrap().to_string().contains("number of parts"));
+}
+
+proptest::proptest! {
+    /// Damaged objects are refused or read, never a panic.
+    #[test]
+    fn survives_damaged_objects(damage in proptest::collection::vec((0usize..20_000, proptest::prelude::any::<u8>()), 1..20), cut in 0usize..40_000) {
+        if let Some(object) = fixture::sample() {
+            let mut bytes = object.to_vec();
+            for (at, byte) in damage {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            let _ = open(&image(&bytes), "x");
+            bytes.truncate(cut);
+            let _ = open(&image(&bytes), "x");
+        }
+    }
+}
