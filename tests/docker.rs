@@ -1,5 +1,6 @@
 //! A real Docker engine of our own: its containers are in the inventory within a second, gone after their grace time, and an
 //! engine that appears late or restarts is followed again. Says why it does nothing where there is no Docker or no root.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "support/docker.rs"]
 mod engine;

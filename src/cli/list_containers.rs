@@ -53,8 +53,7 @@ pub struct ListContainers {
 impl ListContainers {
     /// Whether the flags select this container.
     fn wants(&self, container: &Container) -> bool {
-        let selector =
-            Selector { namespaces: self.k8s_namespace.clone(), pods: self.k8s_podname.clone(), ..Selector::default() };
+        let selector = Selector { namespaces: self.k8s_namespace.clone(), pods: self.k8s_podname.clone(), ..Selector::default() };
         selector.matches(container)
             && self.containername.matches_any([container.runtime.container_name.as_str()])
             && self.k8s_containername.matches_any([container.k8s.container_name.as_str()])

@@ -13,10 +13,10 @@ use bollard::query_parameters::{EventsOptionsBuilder, InspectContainerOptions, L
 use futures::{Stream, StreamExt};
 
 use super::DockerError;
-use super::transport::{self, Limit};
+use super::transport::{self, EVENT_LIMIT, Limit};
 
 /// How long an answer may take.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(5) };
 
 /// Events that change the inventory; the engine leaves out all others (attach, exec, health checks, ...).
 const EVENTS: [&str; 5] = ["create", "start", "die", "destroy", "rename"];
@@ -32,7 +32,7 @@ pub(super) struct Client {
 impl Client {
     /// Connects and agrees on a version of the API.
     pub async fn connect(socket: &Path) -> Result<Self, DockerError> {
-        let seconds = ANSWER_TIMEOUT.as_secs();
+        let seconds = ANSWER_TIMEOUT.as_secs().max(1);
         let unread = Arc::new(AtomicUsize::new(0));
         let api = transport::client(socket, Limit::Answer, seconds)?;
         let api = ask("connect", api.negotiate_version()).await?;
@@ -73,8 +73,12 @@ impl Client {
         let options = EventsOptionsBuilder::new().since(&since_s.to_string()).filters(&filters).build();
         let unread = self.unread.clone();
         let events = self.events.events(Some(options)).map(move |event| {
-            unread.store(0, Ordering::Relaxed);
-            event.map_err(|e| DockerError::Api { doing: "read events", source: Box::new(e) })
+            let length = unread.swap(0, Ordering::Relaxed);
+            event.map_err(|e| match length {
+                // The client library does not hand the transport's own words on.
+                length if length > EVENT_LIMIT => DockerError::EventTooLong(EVENT_LIMIT),
+                _ => DockerError::Api { doing: "read events", source: Box::new(e) },
+            })
         });
         Box::pin(events)
     }

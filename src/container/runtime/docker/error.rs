@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum DockerError {
     /// The engine did not answer in time.
-    #[error("{doing}: no answer within {} s", limit.as_secs())]
+    #[error("{doing}: no answer within {limit:?}")]
     Timeout {
         /// What was asked.
         doing: &'static str,
@@ -25,6 +25,9 @@ pub enum DockerError {
     /// The engine closed its stream of events.
     #[error("event stream ended")]
     EventsEnded,
+    /// The event stream went on and on without an event in it.
+    #[error("event longer than {0} bytes")]
+    EventTooLong(usize),
     /// More events arrived while the containers were being listed than are kept.
     #[error("more than {0} events while listing containers")]
     TooManyEvents(usize),

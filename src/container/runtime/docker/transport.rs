@@ -18,9 +18,9 @@ use tokio::net::UnixStream;
 use super::DockerError;
 
 /// Most bytes of one answer, head included: the listing of several ten thousand containers.
-const ANSWER_LIMIT: usize = 64 << 20;
+const ANSWER_LIMIT: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 /// Most bytes of the event stream that make no event.
-const EVENT_LIMIT: usize = 1 << 20;
+pub(super) const EVENT_LIMIT: usize = 1 << 20;
 
 /// What is counted against the limit.
 #[derive(Clone)]
