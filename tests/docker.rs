@@ -8,10 +8,19 @@ mod engine;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use engine::Engine;
+use gadgetry::cli::list_containers::{self, ListContainers};
 use gadgetry::container::runtime::{RuntimeState, docker};
 use gadgetry::container::{Container, GRACE, Inventory};
+use gadgetry::kernel::cgroupfs;
 use tokio_util::sync::CancellationToken;
+
+#[derive(Parser)]
+struct Command {
+    #[command(flatten)]
+    list: ListContainers,
+}
 
 async fn until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
@@ -45,8 +54,14 @@ async fn follows_a_real_engine() {
     engine.start();
     until("connection to an engine that appeared late", 5 * SECOND, || connected(&inventory)).await;
 
+    // As on a machine that never ran a container: the engine makes the parent cgroup with the first one.
+    if let Ok(Some(mount)) = cgroupfs::unified_mount() {
+        let _ = std::fs::remove_dir(mount.join("docker"));
+    }
+    short_lived(&engine, &inventory, "first").await;
+    short_lived(&engine, &inventory, "second").await;
     started_and_removed(&engine, &inventory).await;
-    short_lived(&engine, &inventory).await;
+    listed(&engine).await;
     restart(&mut engine, &inventory).await;
 
     cancel.cancel();
@@ -79,15 +94,47 @@ async fn started_and_removed(engine: &Engine, inventory: &Arc<Inventory>) {
 }
 
 /// A container that is over at once is known by name and by mount namespace all the same.
-async fn short_lived(engine: &Engine, inventory: &Arc<Inventory>) {
-    let out = engine.docker(&["run", "--name", "blink", "--network", "none", "localhost/busybox:1", "readlink", "/proc/self/ns/mnt"]);
+async fn short_lived(engine: &Engine, inventory: &Arc<Inventory>, name: &str) {
+    let out = engine.docker(&["run", "--name", name, "--network", "none", "localhost/busybox:1", "readlink", "/proc/self/ns/mnt"]);
     let mntns: u64 = out.trim().trim_start_matches("mnt:[").trim_end_matches(']').parse().unwrap();
     let named = || {
         let snapshot = inventory.snapshot();
-        snapshot.by_mntns(mntns).and_then(|e| snapshot.container(e)).is_some_and(|c| c.runtime.container_name == "blink")
+        snapshot.by_mntns(mntns).and_then(|e| snapshot.container(e)).is_some_and(|c| c.runtime.container_name == name)
     };
     until("short-lived container named by its mount namespace", SECOND, named).await;
-    engine.docker(&["rm", "-f", "blink"]);
+    engine.docker(&["rm", "-f", name]);
+}
+
+/// `list-containers` shows what runs at once, with its selector; and a process of a container nobody told of leads to its id.
+async fn listed(engine: &Engine) {
+    for name in ["one", "two"] {
+        engine.docker(&["run", "-d", "--name", name, "--network", "none", "localhost/busybox:1", "sleep", "1000"]);
+    }
+    let socket = engine.socket();
+    let list = async |flags: &[&str]| {
+        let socket = ["list-containers", "-o", "json", "--docker-socketpath", socket.to_str().unwrap()];
+        let args = Command::try_parse_from([&socket, flags].concat()).unwrap().list;
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = list_containers::run(&args, &mut out, &mut err, CancellationToken::new()).await;
+        assert_eq!((code, String::from_utf8_lossy(&err).as_ref()), (0, ""));
+        serde_json::from_slice::<serde_json::Value>(&out).unwrap()
+    };
+    let names = |listed: &serde_json::Value| -> Vec<String> {
+        listed.as_array().unwrap().iter().map(|c| c["runtime"]["containerName"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = list(&[]).await;
+    assert_eq!(names(&all), ["one", "two"]);
+    assert_eq!(names(&list(&["-c", "!one"]).await), ["two"]);
+
+    let one = &all[0];
+    let (mntns, pid) = (one["mntns"].as_u64().unwrap(), one["runtime"]["containerPid"].as_u64().unwrap());
+    let strangers = Inventory::new();
+    let entry = strangers.resolve(mntns, pid as u32).expect("the cgroup names the container");
+    let snapshot = strangers.snapshot();
+    let runtime = &snapshot.container(entry).unwrap().runtime;
+    assert_eq!((runtime.container_id.as_str(), runtime.runtime_name.as_str()), (one["runtime"]["containerId"].as_str().unwrap(), "docker"));
+    assert_eq!(strangers.resolve(mntns + 1, pid as u32), None);
+    engine.docker(&["rm", "-f", "one", "two"]);
 }
 
 async fn restart(engine: &mut Engine, inventory: &Arc<Inventory>) {

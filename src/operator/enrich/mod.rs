@@ -79,6 +79,7 @@ impl Operator for Enrich {
         let Some(column) = batch.column_mut(bound.column) else { return };
         let mut entries = std::mem::take(&mut column.entries);
         entries.clear();
+        entries.reserve(batch.len());
         let mut names = Names { inventory: &self.inventory, snapshot: self.inventory.snapshot(), cache: &mut self.cache };
         names.cache.begin(names.snapshot.generation(), Instant::now());
         for row in 0..batch.len() {
