@@ -2,8 +2,11 @@
 
 use super::layout::Files;
 
+/// Path relative to the layout's root, content.
+type File = (&'static str, &'static [u8]);
+
 /// Gadget name and layout files, ordered by name.
-static GADGETS: &[(&str, &[(&str, &[u8])])] = include!(concat!(env!("OUT_DIR"), "/embedded_gadgets.rs"));
+static GADGETS: &[(&str, &[File])] = include!(concat!(env!("OUT_DIR"), "/embedded_gadgets.rs"));
 
 /// The names of all embedded gadgets, in order.
 pub fn names() -> Vec<&'static str> {

@@ -52,7 +52,7 @@ pub enum ImageError {
         path: PathBuf,
         /// Why it was refused.
         #[source]
-        source: serde_saphyr::Error,
+        source: Box<serde_saphyr::Error>,
     },
     /// A name that is no image reference.
     #[error("image reference {reference:?} is invalid: {reason}")]

@@ -90,7 +90,7 @@ pub fn digest_of(bytes: &[u8]) -> String {
 }
 
 fn annotations(recipe: &Recipe<'_>) -> Result<HashMap<String, String>, ImageError> {
-    let malformed = |source| ImageError::Metadata { path: recipe.metadata_path.to_owned(), source };
+    let malformed = |source| ImageError::Metadata { path: recipe.metadata_path.to_owned(), source: Box::new(source) };
     let head: Head = serde_saphyr::from_slice::<Option<Head>>(recipe.metadata).map_err(malformed)?.unwrap_or_default();
     let mut all = HashMap::new();
     let known = [
