@@ -292,6 +292,8 @@ pub enum SchemaError {
 /// A schema while fields are still being added. Operators add theirs when they bind.
 pub struct SchemaBuilder {
     schema: Schema,
+    /// Annotations of fields that may be added later, by lower-case full name.
+    promised: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl std::ops::Deref for SchemaBuilder {
@@ -306,7 +308,7 @@ impl SchemaBuilder {
     /// An empty schema.
     pub fn new(name: impl Into<String>, kind: SourceKind, gadget: GadgetIdentity, annotations: BTreeMap<String, String>) -> Self {
         let schema = Schema { name: name.into(), kind, gadget, annotations, fields: Vec::new(), fixed_size: 0, columns: 0 };
-        SchemaBuilder { schema }
+        SchemaBuilder { schema, promised: BTreeMap::new() }
     }
 
     /// Sets which gadget the records come from.
@@ -314,11 +316,21 @@ impl SchemaBuilder {
         self.schema.gadget = gadget;
     }
 
+    /// What the metadata says about a field that an operator may add: laid over the field's own annotations when it comes.
+    pub fn promise(&mut self, name: &str, annotations: BTreeMap<String, String>) {
+        self.promised.insert(name.to_lowercase(), annotations);
+    }
+
     /// Adds a field.
     ///
     /// # Errors
     /// When the name is taken.
-    pub fn add(&mut self, field: FieldSpec) -> Result<FieldId, SchemaError> {
+    pub fn add(&mut self, mut field: FieldSpec) -> Result<FieldId, SchemaError> {
+        if let Some(annotations) = self.promised.remove(&field.name.to_lowercase()) {
+            let flag = |key: &str, now: bool| annotations.get(key).map_or(now, |value| value == "true");
+            (field.hidden, field.json_skip) = (flag("columns.hidden", field.hidden), flag("json.skip", field.json_skip));
+            field.annotations.extend(annotations);
+        }
         if self.schema.fields.iter().any(|f| f.name == field.name) {
             return Err(SchemaError::Duplicate { source_name: self.schema.name.clone(), field: field.name });
         }
