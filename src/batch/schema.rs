@@ -314,6 +314,7 @@ pub enum SchemaError {
 /// A schema while fields are still being added. Operators add theirs when they bind.
 pub struct SchemaBuilder {
     schema: Schema,
+    /// Annotations of fields that may be added later, by lower-case full name.
     overlays: BTreeMap<String, BTreeMap<String, String>>,
 }
 
@@ -345,7 +346,7 @@ impl SchemaBuilder {
         if self.schema.fields.iter().any(|f| f.name == field.name) {
             return Err(SchemaError::Duplicate { source_name: self.schema.name.clone(), field: field.name });
         }
-        if let Some(overlay) = self.overlays.remove(&field.name) {
+        if let Some(overlay) = self.overlays.remove(&field.name.to_lowercase()) {
             field.annotate(overlay);
         }
         // Text and arrays may be cut at the record's end, so only scalars make the fixed part.
@@ -364,7 +365,7 @@ impl SchemaBuilder {
     pub fn annotate(&mut self, field: &str, annotations: BTreeMap<String, String>) {
         match self.schema.fields.iter_mut().find(|f| f.name == field) {
             Some(field) => field.annotate(annotations),
-            None => self.overlays.entry(field.to_owned()).or_default().extend(annotations),
+            None => self.overlays.entry(field.to_lowercase()).or_default().extend(annotations),
         }
     }
 

@@ -119,6 +119,17 @@ fn decodes_enums_and_arguments() {
     assert_eq!(batch.value(0, id("args"), &mut scratch), crate::batch::Value::Text(b"ls -la"));
 }
 
+/// What the metadata says about a field that an operator makes waits until the field is added.
+#[test]
+fn keeps_notes_for_fields_of_operators() {
+    let Some(gadget) = sample() else { return };
+    let mut schema = gadget.sources.into_iter().find(|s| s.name == "things").unwrap().schema;
+    let own = crate::batch::FieldSpec::new("error", Kind::Text, Source::Parent);
+    let id = schema.add(own).unwrap();
+    let field = schema.field(id).unwrap();
+    assert!(field.hidden && field.annotations["columns.width"] == "12" && field.annotations["description"] == "what went wrong");
+}
+
 /// Rows of a map are the key, padded, then the value; only key fields are tagged.
 #[test]
 fn lays_out_map_rows() {

@@ -26,10 +26,10 @@ impl Btf<'_> {
     /// When a reference leads nowhere or the result would be too large.
     pub fn subset(&self, names: &BTreeSet<&str>) -> Result<Btf<'static>, BtfError> {
         let mut roots = Vec::new();
-        for id in self.ids() {
-            let t = self.get(id)?;
-            let eligible = !t.kind.is_declaration() && t.kind != Kind::TypeTag;
-            if eligible && t.name != 0 && self.string(t.name).is_ok_and(|n| names.contains(essential_name(n))) {
+        let skipped = [Kind::Func, Kind::Var, Kind::Datasec, Kind::DeclTag, Kind::TypeTag].map(|kind| kind as u32);
+        for (index, id) in self.ids().enumerate() {
+            let Some((name, kind)) = self.head(index) else { break };
+            if name != 0 && !skipped.contains(&kind) && self.string(name).is_ok_and(|n| names.contains(essential_name(n))) {
                 roots.push(id);
             }
         }

@@ -137,6 +137,13 @@ impl<'a> Btf<'a> {
         rest.get(..end).and_then(|s| std::str::from_utf8(s).ok()).ok_or(bad)
     }
 
+    /// Offset of a type's name and its kind, without decoding the rest: what searches over all types look at.
+    fn head(&self, index: usize) -> Option<(u32, u32)> {
+        let head = self.types.get(*self.offsets.get(index)? as usize..)?.first_chunk::<8>()?;
+        let &[a, b, c, d, _, _, _, kind] = head;
+        Some((u32::from_le_bytes([a, b, c, d]), u32::from(kind & 0x1f)))
+    }
+
     /// Bytes of type `id` in the type section.
     fn range(&self, id: u32) -> Option<Range<usize>> {
         let index = (id as usize).checked_sub(1)?;

@@ -27,12 +27,21 @@ impl Btf<'_> {
 
     /// The first type of this name and kind.
     pub fn find(&self, name: &str, kind: Kind) -> Option<u32> {
-        self.ids().find(|id| self.get(*id).is_ok_and(|t| t.kind == kind && self.has_name(t.name, name)))
+        self.starting_with(name, kind).find(|(_, rest)| rest.first() == Some(&0)).map(|(id, _)| id)
     }
 
-    fn has_name(&self, offset: u32, name: &str) -> bool {
-        let rest = self.strings.get(offset as usize..).unwrap_or_default();
-        rest.strip_prefix(name.as_bytes()).and_then(<[u8]>::first) == Some(&0)
+    /// All types of this kind whose name without a flavour is `name`.
+    pub fn candidates(&self, name: &str, kind: Kind) -> impl Iterator<Item = u32> {
+        self.starting_with(name, kind).filter(|(_, rest)| rest.first() == Some(&0) || rest.starts_with(b"___")).map(|(id, _)| id)
+    }
+
+    /// Types of this kind whose names begin with `name`, and the string section from there on.
+    fn starting_with(&self, name: &str, kind: Kind) -> impl Iterator<Item = (u32, &[u8])> {
+        let heads = (0..self.offsets.len()).filter_map(move |index| Some((index, self.head(index)?)));
+        heads.filter(move |(_, (_, k))| *k == kind as u32).filter_map(move |(index, (offset, _))| {
+            let rest = self.strings.get(offset as usize..)?.strip_prefix(name.as_bytes())?;
+            Some((index as u32 + 1, rest))
+        })
     }
 
     /// Follows typedefs and qualifiers.

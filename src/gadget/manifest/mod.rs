@@ -97,6 +97,15 @@ impl Manifest {
         fields.and_then(|f| f.get(field)).map(notes).unwrap_or_default()
     }
 
+    /// Full names, in lower case, of the fields it says something about.
+    pub fn fields(&self, source: &str) -> impl Iterator<Item = &str> {
+        let fields = match self.source_node(source).and_then(|s| s.child("fields")) {
+            Some(Node::Map(fields)) => Some(fields.keys().map(String::as_str)),
+            _ => None,
+        };
+        fields.into_iter().flatten()
+    }
+
     /// What it says about the parameter in variable `variable`, in the old or the new place.
     pub fn param(&self, variable: &str) -> ParamNotes {
         let new = self.root.get("params.ebpf").and_then(|p| p.child(variable));

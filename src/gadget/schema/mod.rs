@@ -77,7 +77,14 @@ impl<'a> Fields<'a> {
         self.add(name, Kind::Bytes, Source::Row { offset: fixed, size: u32::from(u16::MAX) }, &[], &Place::top())
     }
 
-    pub(super) fn finish(self) -> SchemaBuilder {
+    /// The raw fields; what the metadata says about others waits for whoever adds them.
+    pub(super) fn finish(mut self) -> SchemaBuilder {
+        let name = self.builder.name().to_owned();
+        for field in self.manifest.fields(&name) {
+            if self.builder.find(field).is_none() {
+                self.builder.annotate(field, notes::expand(self.manifest.field(&name, field), field).annotations);
+            }
+        }
         self.builder
     }
 

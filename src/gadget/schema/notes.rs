@@ -1,5 +1,7 @@
 //! Annotations of a field: what its types bring along, then templates, then the metadata, each over the last.
 
+use std::collections::BTreeMap;
+
 use crate::batch::FieldSpec;
 use crate::gadget::manifest::{Notes, template, templates_of_type};
 
@@ -48,16 +50,23 @@ pub(super) fn annotate(spec: &mut FieldSpec, notes: Notes, place: &Place) {
         let leaf = spec.name.rsplit('.').next().unwrap_or_default().to_owned();
         set("columns.alias", &leaf);
     }
-    if let Some(name) = notes.annotations.get("template") {
-        match template(name) {
-            Some(expansion) => expansion.iter().for_each(|(key, value)| set(key, value)),
-            None => tracing::warn!(template = %name, field = %spec.name, "gadget metadata names an unknown template"),
-        }
-    }
+    let notes = expand(notes, &spec.name);
     spec.annotations.extend(notes.annotations);
     spec.tags.extend(notes.tags);
     let is_true = |key: &str| spec.annotations.get(key).is_some_and(|v| v == "true");
     (spec.hidden, spec.json_skip) = (is_true("columns.hidden"), is_true("json.skip"));
+}
+
+/// Puts the annotations of the template that is named under those that are written out.
+pub(super) fn expand(notes: Notes, field: &str) -> Notes {
+    let Some(name) = notes.annotations.get("template") else { return notes };
+    let Some(expansion) = template(name) else {
+        tracing::warn!(template = %name, field, "gadget metadata names an unknown template");
+        return notes;
+    };
+    let mut annotations: BTreeMap<String, String> = expansion.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    annotations.extend(notes.annotations);
+    Notes { annotations, ..notes }
 }
 
 fn metric(type_name: &str) -> Option<&'static str> {

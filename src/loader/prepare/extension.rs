@@ -57,7 +57,7 @@ pub(super) fn read(data: &[u8], list: List) -> Result<Blocks, PrepareError> {
         return Ok((least, Vec::new()));
     }
     let record = u32_at(body, 0).ok_or_else(broken)? as usize;
-    if !(least..=MAX_RECORD).contains(&record) || record % 4 != 0 {
+    if !(least..=MAX_RECORD).contains(&record) || !record.is_multiple_of(4) {
         return Err(broken());
     }
     let mut blocks = Vec::new();

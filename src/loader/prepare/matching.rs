@@ -11,9 +11,8 @@ pub(super) fn exists(local: &Btf<'_>, id: u32, kernel: &Btf<'_>) -> Result<bool,
     let wanted = local.get(id)?;
     let name = essential_name(local.string(wanted.name)?);
     let mut matcher = Matcher { local, kernel, fuel: FUEL };
-    for candidate in kernel.ids() {
-        let t = kernel.get(candidate)?;
-        if t.kind == wanted.kind && essential_name(kernel.string(t.name)?) == name && matcher.matches(id, candidate, false, 0)? {
+    for candidate in kernel.candidates(name, wanted.kind) {
+        if matcher.matches(id, candidate, false, 0)? {
             return Ok(true);
         }
     }
