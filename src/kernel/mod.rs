@@ -11,7 +11,6 @@ pub mod procfs;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;
-pub mod types;
 
 use std::path::{Path, PathBuf};
 

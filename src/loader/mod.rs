@@ -7,6 +7,7 @@ mod hook;
 mod maps;
 mod object;
 mod plan;
+pub mod prepare;
 mod program;
 mod reader;
 #[cfg(test)]
