@@ -36,6 +36,11 @@ pub trait Datasource: Send {
     /// Records the kernel could not hand over so far, a running total that is never reset.
     fn lost(&mut self) -> u64;
 
+    /// Bytes that the kernel can hold for it before it loses records; 0 when it never does.
+    fn capacity(&self) -> usize {
+        0
+    }
+
     /// The last poll, after the programs have been detached: yields what is left in the kernel.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! What is needed of a gadget's ELF object before it is loaded: sections, symbols, initial values.
 
+use object::Endianness;
 use object::elf::{FileHeader64, STB_GLOBAL, STB_WEAK, STT_FUNC};
 use object::read::elf::{FileHeader, SectionHeader, Sym};
-use object::Endianness;
 
 /// Longest object that is read, in bytes. Upstream's have 50 to 900 KiB.
 pub const MAX_BYTES: usize = 64 << 20;

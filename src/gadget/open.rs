@@ -128,7 +128,12 @@ fn programs(elf: &Elf<'_>, manifest: &Manifest) -> Vec<ProgramSpec> {
     let spec = |(name, section): (&str, &str)| {
         let own = section.trim_start_matches('?').split_once('/').map_or("", |(_, target)| target);
         let target = manifest.attach_to(name).unwrap_or(own);
-        ProgramSpec { name: name.to_owned(), section: section.to_owned(), target: target.to_owned(), disabled: target == DISABLED || own == DISABLED }
+        ProgramSpec {
+            name: name.to_owned(),
+            section: section.to_owned(),
+            target: target.to_owned(),
+            disabled: target == DISABLED || own == DISABLED,
+        }
     };
     elf.programs().map(spec).collect()
 }
@@ -298,7 +303,11 @@ impl Gadget {
         let maps = || self.sources.iter().filter(|s| matches!(s.origin, Origin::MapIter { .. })).map(|s| s.name.as_str());
         for part in value.split(',') {
             if let Some((source, _)) = part.split_once(':').filter(|(source, _)| !maps().any(|m| m == *source)) {
-                return Err(ConfigureError::UnknownSource { key: key.to_owned(), name: source.to_owned(), known: maps().map(str::to_owned).collect() });
+                return Err(ConfigureError::UnknownSource {
+                    key: key.to_owned(),
+                    name: source.to_owned(),
+                    known: maps().map(str::to_owned).collect(),
+                });
             }
         }
         for spec in &mut self.sources {

@@ -10,7 +10,13 @@ use crate::image::GadgetImage;
 const YAML: &[u8] = include_bytes!("testdata/sample.yaml");
 
 fn image(object: &[u8]) -> GadgetImage {
-    GadgetImage { reference: "sample:v1".into(), version: "v1".into(), metadata: YAML.to_vec(), ebpf: Some(object.to_vec()), ..Default::default() }
+    GadgetImage {
+        reference: "sample:v1".into(),
+        version: "v1".into(),
+        metadata: YAML.to_vec(),
+        ebpf: Some(object.to_vec()),
+        ..Default::default()
+    }
 }
 
 fn sample() -> Option<Gadget> {
@@ -25,7 +31,10 @@ fn finds_sources_and_their_origins() {
     assert_eq!(gadget.sources.len(), 3);
     assert_eq!(origin("things"), Origin::Tracer { map: "events".into(), lost_map: Some("events_lost_samples".into()) });
     let (interval, count) = (Duration::from_millis(250), 0);
-    assert_eq!(origin("blocks"), Origin::MapIter { map: "counts".into(), key_size: 12, value_size: 112, interval, count, flush_on_stop: true });
+    assert_eq!(
+        origin("blocks"),
+        Origin::MapIter { map: "counts".into(), key_size: 12, value_size: 112, interval, count, flush_on_stop: true }
+    );
     let programs = vec!["walk".to_owned()];
     let expected = Origin::Iter { programs, record_size: 40, interval: Duration::ZERO, count: 1, fetch_on_stop: false };
     assert_eq!(origin("procs"), expected);
@@ -49,14 +58,36 @@ fn makes_fields_of_the_record() {
     let schema = gadget.sources.into_iter().find(|s| s.name == "things").unwrap().schema.finish();
     let names: Vec<_> = schema.fields().iter().map(|f| f.name.as_str()).collect();
     let expected = [
-        "timestamp_raw", "proc", "proc.comm", "proc.pid", "proc.mntns_id", "proc.creds", "proc.creds.uid", "error_raw", "color_raw", "color",
-        "flags", "fname", "args_raw", "args", "v4", "v6", "nested", "nested.inner", "hash", "grid", "ok",
+        "timestamp_raw",
+        "proc",
+        "proc.comm",
+        "proc.pid",
+        "proc.mntns_id",
+        "proc.creds",
+        "proc.creds.uid",
+        "error_raw",
+        "color_raw",
+        "color",
+        "flags",
+        "fname",
+        "args_raw",
+        "args",
+        "v4",
+        "v6",
+        "nested",
+        "nested.inner",
+        "hash",
+        "grid",
+        "ok",
     ];
     assert_eq!(names, expected);
     let field = |name: &str| schema.field(schema.find(name).unwrap()).unwrap();
     assert!(matches!(field("timestamp_raw").source, Source::BootTime { offset: 0 }));
     assert!(field("timestamp_raw").hidden && field("proc").hidden && field("color_raw").hidden && !field("flags").hidden);
-    assert_eq!((field("proc.comm").kind, field("proc").kind, field("grid").kind, field("ok").kind), (Kind::Text, Kind::Struct, Kind::Bytes, Kind::Bool));
+    assert_eq!(
+        (field("proc.comm").kind, field("proc").kind, field("grid").kind, field("ok").kind),
+        (Kind::Text, Kind::Struct, Kind::Bytes, Kind::Bool)
+    );
     assert_eq!(field("error_raw").types, ["gadget_errno", "__u32", "unsigned int"]);
     assert!(field("error_raw").json_skip && field("error_raw").annotations["columns.width"] == "12");
     let pid = field("proc.pid");

@@ -17,11 +17,11 @@ pub use error::ImageError;
 pub use reference::Reference;
 
 /// A gadget image of this machine's architecture, verified.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct GadgetImage {
     /// The normalised reference, with tag or digest.
     pub reference: String,
-    /// `sha256:…` of the index, which is what a registry would publish.
+    /// `sha256:...` of the index, which is what a registry would publish.
     pub digest: String,
     /// What the image says of itself, else its tag, else its digest.
     pub version: String,

@@ -19,7 +19,7 @@ pub struct Reference {
     pub repository: String,
     /// Tag; `latest` when neither tag nor digest was given.
     pub tag: Option<String>,
-    /// `sha256:…`.
+    /// `sha256:...`.
     pub digest: Option<String>,
 }
 

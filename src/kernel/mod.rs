@@ -6,11 +6,13 @@ pub mod cgroupfs;
 pub mod clock;
 pub mod features;
 pub mod kallsyms;
+pub mod memory;
 pub mod perf;
 pub mod procfs;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;
+pub mod wait;
 
 use std::path::{Path, PathBuf};
 

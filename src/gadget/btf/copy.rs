@@ -28,7 +28,7 @@ impl Btf<'_> {
         let mut roots = Vec::new();
         for id in self.ids() {
             let t = self.get(id)?;
-            let eligible = !matches!(t.kind, Kind::Func | Kind::Var | Kind::Datasec | Kind::DeclTag | Kind::TypeTag);
+            let eligible = !t.kind.is_declaration() && t.kind != Kind::TypeTag;
             if eligible && t.name != 0 && self.string(t.name).is_ok_and(|n| names.contains(essential_name(n))) {
                 roots.push(id);
             }

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
+pub(crate) use edit::{info as encode_info, put as put_word};
 pub use error::BtfError;
 pub use query::{Resolved, essential_name};
 pub use types::{Array, DatasecEntry, EnumValue, Int, Kind, Member, Param, Type};
@@ -150,7 +151,9 @@ fn parts(bytes: &[u8]) -> Result<(Range<usize>, Range<usize>), BtfError> {
     if bytes.len() > MAX_BYTES {
         return Err(BtfError::TooLarge { bytes: bytes.len() });
     }
-    let (Some(&[a, b]), Some(header)) = (bytes.first_chunk::<2>(), bytes.get(..HEADER)) else { return Err(BtfError::Truncated { what: "header" }) };
+    let (Some(&[a, b]), Some(header)) = (bytes.first_chunk::<2>(), bytes.get(..HEADER)) else {
+        return Err(BtfError::Truncated { what: "header" });
+    };
     if u16::from_le_bytes([a, b]) != MAGIC {
         return Err(BtfError::Magic);
     }

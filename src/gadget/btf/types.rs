@@ -58,6 +58,11 @@ impl Kind {
         matches!(self, Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag)
     }
 
+    /// Whether it declares a variable, function, section or tag and is no type of values.
+    pub fn is_declaration(self) -> bool {
+        matches!(self, Kind::Func | Kind::Var | Kind::Datasec | Kind::DeclTag)
+    }
+
     /// Whether it is a struct or a union.
     pub fn is_composite(self) -> bool {
         matches!(self, Kind::Struct | Kind::Union)
@@ -174,7 +179,9 @@ impl<'b> Type<'b> {
         let Some(head) = bytes.get(..12) else { return Err(truncated) };
         let [name, info, word] = words(head);
         let number = info >> 24 & 0x1f;
-        let Some(&kind) = KINDS.get(number as usize).filter(|k| **k != Kind::Void) else { return Err(BtfError::UnknownKind { kind: number }) };
+        let Some(&kind) = KINDS.get(number as usize).filter(|k| **k != Kind::Void) else {
+            return Err(BtfError::UnknownKind { kind: number });
+        };
         let len = info as u16;
         let end = 12 + extra(kind, len);
         let Some(rest) = bytes.get(12..end) else { return Err(truncated) };

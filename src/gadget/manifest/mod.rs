@@ -8,8 +8,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use node::Node;
-pub use templates::template;
 pub(in crate::gadget) use templates::of_type as templates_of_type;
+pub use templates::template;
 
 /// Longest metadata that is read, in bytes. The largest upstream one has 40 KiB.
 pub const MAX_BYTES: usize = 1 << 20;

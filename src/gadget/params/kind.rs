@@ -104,7 +104,9 @@ impl ParamKind {
             ParamKind::Float(bytes) => float(value, bytes),
             ParamKind::Text(capacity) => text(value, capacity, size),
             ParamKind::Ip => ip(value, size),
-            ParamKind::Interval => each(value, |v| duration::parse(v).is_some(), "a duration such as 500ms or 1m30s, or source:duration,..."),
+            ParamKind::Interval => {
+                each(value, |v| duration::parse(v).is_some(), "a duration such as 500ms or 1m30s, or source:duration,...")
+            }
             ParamKind::Count => each(value, |v| v.parse::<u64>().is_ok(), "a whole number, 0 for no end, or source:number,..."),
             ParamKind::Unsupported => Err("its type cannot be set".to_owned()),
         }

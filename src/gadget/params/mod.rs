@@ -39,11 +39,7 @@ impl ParamSpec {
     /// # Errors
     /// When the text is not a value of the parameter's kind, or out of range.
     pub fn encode(&self, value: &str) -> Result<Vec<u8>, ParamError> {
-        self.kind.encode(value, self.size as usize).map_err(|reason| ParamError {
-            key: self.key.clone(),
-            value: value.to_owned(),
-            reason,
-        })
+        self.kind.encode(value, self.size as usize).map_err(|reason| ParamError { key: self.key.clone(), value: value.to_owned(), reason })
     }
 
     /// Whether users may call it `name`: the key, in full or bare, without regard to case.

@@ -13,7 +13,9 @@ fn encodes_integers_within_range() {
     assert_eq!(spec(ParamKind::Int(1), 1).encode("-128").unwrap(), [0x80]);
     assert_eq!(spec(ParamKind::Uint(4), 4).encode("4294967295").unwrap(), [0xff; 4]);
     assert_eq!(spec(ParamKind::Uint(8), 8).encode("18446744073709551615").unwrap(), [0xff; 8]);
-    for (kind, bad) in [(ParamKind::Int(1), "128"), (ParamKind::Int(8), "9223372036854775808"), (ParamKind::Uint(4), "-1"), (ParamKind::Uint(2), "1.5")] {
+    for (kind, bad) in
+        [(ParamKind::Int(1), "128"), (ParamKind::Int(8), "9223372036854775808"), (ParamKind::Uint(4), "-1"), (ParamKind::Uint(2), "1.5")]
+    {
         assert!(spec(kind, 8).encode(bad).is_err(), "{bad}");
     }
 }

@@ -99,7 +99,14 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    fn member(&mut self, member: &Member, name: &str, place: &Place, (base, struct_size): (u32, u32), depth: usize) -> Result<(), FieldsError> {
+    fn member(
+        &mut self,
+        member: &Member,
+        name: &str,
+        place: &Place,
+        (base, struct_size): (u32, u32),
+        depth: usize,
+    ) -> Result<(), FieldsError> {
         let Some(found) = self.found(member, base, struct_size)? else { return Ok(()) };
         let direct = self.btf.get(member.type_id).map_err(|e| self.broken(e))?;
         if direct.kind.is_composite() {

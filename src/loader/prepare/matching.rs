@@ -1,0 +1,120 @@
+//! `bpf_core_type_matches()` (CO-RE kind 12), which aya does not know: answered here, against the kernel's types.
+
+use crate::gadget::btf::{Btf, BtfError, Kind, Type, essential_name};
+
+const MAX_DEPTH: usize = 32;
+/// Comparisons of members after which two types count as different; real ones take a few hundred.
+const FUEL: u32 = 1_000_000;
+
+/// Whether the kernel has a type that matches `id` of the object.
+pub(super) fn exists(local: &Btf<'_>, id: u32, kernel: &Btf<'_>) -> Result<bool, BtfError> {
+    let wanted = local.get(id)?;
+    let name = essential_name(local.string(wanted.name)?);
+    let mut matcher = Matcher { local, kernel, fuel: FUEL };
+    for candidate in kernel.ids() {
+        let t = kernel.get(candidate)?;
+        if t.kind == wanted.kind && essential_name(kernel.string(t.name)?) == name && matcher.matches(id, candidate, false, 0)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+struct Matcher<'a> {
+    local: &'a Btf<'a>,
+    kernel: &'a Btf<'a>,
+    fuel: u32,
+}
+
+impl Matcher<'_> {
+    fn matches(&mut self, local: u32, kernel: u32, behind_pointer: bool, depth: usize) -> Result<bool, BtfError> {
+        if depth > MAX_DEPTH || !self.burn() {
+            return Ok(false);
+        }
+        let (theirs, ours) = (self.kernel, self.local);
+        let (a, b) = (ours.get(ours.peel(local)?)?, theirs.get(theirs.peel(kernel)?)?);
+        if essential_name(ours.string(a.name)?) != essential_name(theirs.string(b.name)?) {
+            return Ok(false);
+        }
+        let next = depth + 1;
+        Ok(match a.kind {
+            Kind::Void => b.kind == Kind::Void,
+            Kind::Fwd => declared_kind(&a) == declared_kind(&b),
+            Kind::Struct | Kind::Union if behind_pointer => declared_kind(&a) == declared_kind(&b),
+            Kind::Struct | Kind::Union => a.kind == b.kind && self.members_match(&a, &b, next)?,
+            Kind::Enum | Kind::Enum64 => b.kind.is_enum() && a.word == b.word && self.values_match(&a, &b)?,
+            Kind::Int => b.kind == Kind::Int && a.word == b.word && a.int().map(|i| i.signed) == b.int().map(|i| i.signed),
+            Kind::Float => b.kind == Kind::Float && a.word == b.word,
+            Kind::Ptr => b.kind == Kind::Ptr && self.matches(a.word, b.word, true, next)?,
+            Kind::Array => match (a.array(), b.array()) {
+                (Some(x), Some(y)) => x.len == y.len && self.matches(x.element, y.element, false, next)?,
+                _ => false,
+            },
+            Kind::FuncProto => b.kind == Kind::FuncProto && self.prototypes_match(&a, &b, next)?,
+            _ => false,
+        })
+    }
+
+    /// Each member here has one of its name there that matches.
+    fn members_match(&mut self, a: &Type<'_>, b: &Type<'_>, depth: usize) -> Result<bool, BtfError> {
+        for wanted in a.members() {
+            let name = essential_name(self.local.string(wanted.name)?);
+            let mut found = false;
+            for member in b.members() {
+                if !self.burn() {
+                    return Ok(false);
+                }
+                let same = essential_name(self.kernel.string(member.name)?) == name;
+                if same && self.matches(wanted.type_id, member.type_id, false, depth)? {
+                    found = true;
+                    break;
+                }
+            }
+            if !found {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Each name here is a name there; values may differ.
+    fn values_match(&mut self, a: &Type<'_>, b: &Type<'_>) -> Result<bool, BtfError> {
+        for wanted in a.values() {
+            let name = essential_name(self.local.string(wanted.name)?);
+            let mut found = false;
+            for value in b.values() {
+                found = found || self.burn() && essential_name(self.kernel.string(value.name)?) == name;
+            }
+            if !found {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn prototypes_match(&mut self, a: &Type<'_>, b: &Type<'_>, depth: usize) -> Result<bool, BtfError> {
+        if a.len != b.len {
+            return Ok(false);
+        }
+        for (x, y) in a.params().zip(b.params()) {
+            if !self.matches(x.type_id, y.type_id, false, depth)? {
+                return Ok(false);
+            }
+        }
+        self.matches(a.word, b.word, false, depth)
+    }
+
+    fn burn(&mut self) -> bool {
+        self.fuel = self.fuel.saturating_sub(1);
+        self.fuel > 0
+    }
+}
+
+/// Struct or union, of a definition or of a forward declaration.
+fn declared_kind(t: &Type<'_>) -> Option<Kind> {
+    match t.kind {
+        Kind::Fwd => Some(if t.flag { Kind::Union } else { Kind::Struct }),
+        Kind::Struct | Kind::Union => Some(t.kind),
+        _ => None,
+    }
+}
