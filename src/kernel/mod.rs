@@ -12,7 +12,6 @@ pub mod procfs;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;
-pub mod types;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

@@ -101,25 +101,3 @@ fn tracepoints_have_ids_and_unknown_ones_are_not_found() {
     assert_eq!(tracefs::tracepoint_id("sched", "no_such_thing").unwrap_err().kind(), std::io::ErrorKind::NotFound);
     assert_eq!(tracefs::tracepoint_id("..", "x").unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
 }
-
-#[test]
-fn the_scan_of_the_kernels_types_agrees_with_aya() {
-    if !features::has_btf() {
-        return eprintln!("skipped: no BTF");
-    }
-    let types = types::KernelTypes::read().unwrap();
-    let found = types.find("bpf_iter_task", types::TypeKind::Function).unwrap();
-    let whole = aya::Btf::from_sys_fs().unwrap();
-    assert_eq!(found, whole.id_by_type_name_kind("bpf_iter_task", aya_obj::btf::BtfKind::Func).unwrap());
-    let typedef = whole.id_by_type_name_kind("btf_trace_sched_switch", aya_obj::btf::BtfKind::Typedef).unwrap();
-    assert_eq!(types.find("btf_trace_sched_switch", types::TypeKind::Typedef), Some(typedef));
-    assert_eq!(types.find("no_such_type", types::TypeKind::Typedef), None);
-}
-
-#[test]
-fn broken_types_are_no_types() {
-    let whole = std::fs::read(features::KERNEL_BTF).unwrap_or_default();
-    for len in [0, 1, 4, 8, 23, 24, 40, 1000].into_iter().filter(|len| *len <= whole.len()) {
-        assert_eq!(types::find(&whole[..len], b"int", 8), None);
-    }
-}

@@ -13,9 +13,12 @@ pub enum LoadError {
         /// The gadget's name.
         gadget: String,
     },
-    /// The kernel brings no types along, so that programs cannot be fitted to it.
-    #[error("the kernel has no type information: {} is missing (CONFIG_DEBUG_INFO_BTF)", features::KERNEL_BTF)]
-    NoBtf,
+    /// The kernel brings no types along (CONFIG_DEBUG_INFO_BTF), so that programs cannot be fitted to it.
+    #[error("the kernel's types cannot be read")]
+    NoBtf {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A parameter that the gadget does not have.
     #[error("gadget {gadget:?} has no parameter {key:?}{}", suggestion.as_ref().map(|s| format!(", did you mean {s:?}?")).unwrap_or_default())]
     UnknownParameter {

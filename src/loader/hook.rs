@@ -1,6 +1,6 @@
 //! What a program hooks into, as its ELF section says.
 
-use crate::kernel::types::TypeKind;
+use crate::gadget::btf::Kind;
 
 /// What a program hooks into.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,11 +89,11 @@ impl Hook {
     }
 
     /// Name and kind of the kernel's type that stands for the hook, where the kernel wants its id.
-    pub(super) fn kernel_type(&self) -> Option<(String, TypeKind)> {
+    pub(super) fn kernel_type(&self) -> Option<(String, Kind)> {
         match self {
-            Hook::TypedTracepoint(name) => Some((format!("btf_trace_{name}"), TypeKind::Typedef)),
-            Hook::Fentry(function) | Hook::Fexit(function) => Some((function.clone(), TypeKind::Function)),
-            Hook::Iterator(kind) => Some((format!("bpf_iter_{kind}"), TypeKind::Function)),
+            Hook::TypedTracepoint(name) => Some((format!("btf_trace_{name}"), Kind::Typedef)),
+            Hook::Fentry(function) | Hook::Fexit(function) => Some((function.clone(), Kind::Func)),
+            Hook::Iterator(kind) => Some((format!("bpf_iter_{kind}"), Kind::Func)),
             _ => None,
         }
     }

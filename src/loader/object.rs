@@ -14,7 +14,7 @@ use super::hook::Hook;
 use super::maps::{Maps, Wishes};
 use super::program;
 use crate::kernel::bpf::{self, Code};
-use crate::kernel::types::KernelTypes;
+use crate::gadget::btf::Btf as KernelTypes;
 
 /// A program to be loaded.
 #[derive(Debug)]
@@ -35,20 +35,20 @@ pub(super) struct LoadedProgram {
     pub fd: OwnedFd,
 }
 
-/// An object before it is in the kernel.
-pub(super) struct Prepared<'a> {
+/// A prepared object before it is in the kernel.
+pub(super) struct Image<'a> {
     /// The gadget's name, for errors.
     pub gadget: &'a str,
     object: Object,
 }
 
-impl<'a> Prepared<'a> {
+impl<'a> Image<'a> {
     /// Reads the object and writes `globals` into it.
     pub(super) fn parse(gadget: &'a str, bytes: &[u8], globals: &[(String, Vec<u8>)]) -> Result<Self, LoadError> {
         let mut object = Object::parse(bytes).map_err(|e| LoadError::object(format!("read object of gadget {gadget:?}"), e))?;
         let globals = globals.iter().map(|(name, value)| (name.as_str(), (value.as_slice(), true))).collect();
         object.patch_map_data(globals).map_err(|e| LoadError::object(format!("set variables of gadget {gadget:?}"), e))?;
-        Ok(Prepared { gadget, object })
+        Ok(Image { gadget, object })
     }
 
     /// A map's declaration.
@@ -61,10 +61,11 @@ impl<'a> Prepared<'a> {
         self.object.maps.iter().map(|(name, map)| (name.as_str(), map))
     }
 
-    /// Fits the programs to the kernel's types in `target`, makes the maps, and loads the wanted programs.
+    /// Fits the programs to `target`, makes the maps, and loads the wanted programs. Hooks are looked up in `kernel`, which `target` is a part of.
     pub(super) fn load(
         mut self,
         target: &Btf,
+        kernel: &KernelTypes<'_>,
         wishes: &Wishes<'_>,
         wanted: Vec<Wanted>,
     ) -> Result<(Vec<LoadedProgram>, HashMap<String, MapData>), LoadError> {
@@ -74,7 +75,7 @@ impl<'a> Prepared<'a> {
         self.object.relocate_btf(target).map_err(fail)?;
         let maps = Maps::create(gadget, std::mem::take(&mut self.object.maps), wishes, btf.as_ref().map(AsFd::as_fd))?;
         self.bind(&maps)?;
-        let programs = self.load_programs(btf.as_ref(), wanted)?;
+        let programs = self.load_programs(btf.as_ref(), kernel, wanted)?;
         Ok((programs, maps.into_own()))
     }
 
@@ -107,10 +108,10 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
-    fn load_programs(&self, btf: Option<&OwnedFd>, wanted: Vec<Wanted>) -> Result<Vec<LoadedProgram>, LoadError> {
-        let targets = attach_ids(&wanted)?;
+    fn load_programs(&self, btf: Option<&OwnedFd>, kernel: &KernelTypes<'_>, wanted: Vec<Wanted>) -> Result<Vec<LoadedProgram>, LoadError> {
         let mut loaded = Vec::with_capacity(wanted.len());
-        for (Wanted { name, hook }, attach_to) in wanted.into_iter().zip(targets) {
+        for Wanted { name, hook } in wanted {
+            let attach_to = attach_id(kernel, &name, &hook)?;
             let fd = self.load_program(&name, &hook, attach_to, btf)?;
             loaded.push(LoadedProgram { name, hook, fd });
         }
@@ -139,17 +140,8 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// The kernel's ids of the types that stand for the hooks; 0 where none is needed. The kernel's types are read only if one is.
-fn attach_ids(wanted: &[Wanted]) -> Result<Vec<u32>, LoadError> {
-    if wanted.iter().all(|w| w.hook.kernel_type().is_none()) {
-        return Ok(vec![0; wanted.len()]);
-    }
-    let types = KernelTypes::read().map_err(|_| LoadError::NoBtf)?;
-    wanted.iter().map(|w| attach_id(&types, w)).collect()
-}
-
-fn attach_id(types: &KernelTypes, wanted: &Wanted) -> Result<u32, LoadError> {
-    let Some((name, kind)) = wanted.hook.kernel_type() else { return Ok(0) };
-    let missing = || LoadError::NoHook { program: wanted.name.clone(), hook: wanted.hook.to_string() };
-    types.find(&name, kind).ok_or_else(missing)
+/// The kernel's id of the type that stands for a hook; 0 where none is needed.
+fn attach_id(kernel: &KernelTypes<'_>, program: &str, hook: &Hook) -> Result<u32, LoadError> {
+    let Some((name, kind)) = hook.kernel_type() else { return Ok(0) };
+    kernel.find(&name, kind).ok_or_else(|| LoadError::NoHook { program: program.to_owned(), hook: hook.to_string() })
 }

@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use aya_obj::btf::Btf;
 use object::{Object as _, ObjectSymbol as _};
 
 use super::error::LoadError;
 use super::filter::MntnsFilter;
 use super::hook::Hook;
 use super::maps::{RINGBUF, Wishes};
-use super::object::{Prepared, Wanted};
+use super::object::{Image, Wanted};
+use super::prepare::{Host, Prepared, Target, prepare};
 use super::reader::Schedule;
 use super::{Loaded, Options, micros};
 use crate::component::nearest;
+use crate::gadget::btf::Btf as KernelTypes;
 use crate::gadget::{Gadget, Origin, ParamSpec, SourceSpec};
 
 /// The map of mount namespaces, as programs know it.
@@ -53,20 +54,22 @@ impl<'a> Plan<'a> {
     pub(super) fn load(mut self, options: &Options<'_>) -> Result<Loaded, LoadError> {
         let name = self.gadget.identity.name.as_str();
         let began = Instant::now();
-        let (object, target) = prepare(name, self.object)?;
+        let kernel = KernelTypes::kernel().map_err(|e| LoadError::NoBtf { source: Box::new(e) })?;
+        let types_in = micros(began);
+        let (object, target) = prepare_for(name, self.object, &kernel)?;
         let prepared_in = micros(began);
         let symbols = Symbols::read(&object);
         let filters = self.filter(options, &symbols);
         let object_began = Instant::now();
-        let prepared = Prepared::parse(name, &object, &self.globals)?;
+        let prepared = Image::parse(name, &object, &self.globals)?;
         let mut wishes = Wishes { entries: entries(&prepared, &self.globals, &symbols), ..Wishes::default() };
         self.size_rings(&prepared, options, &mut wishes);
         if let Some(filter) = options.mntns_filter.filter(|_| filters) {
             check_filter(name, &prepared)?;
             wishes.shared.push((FILTER_MAP, filter.map()));
         }
-        let (programs, maps) = prepared.load(&target, &wishes, self.wanted)?;
-        tracing::debug!(gadget = name, prepare_micros = prepared_in, load_micros = micros(object_began), "programs verified");
+        let (programs, maps) = prepared.load(&target, &kernel, &wishes, self.wanted)?;
+        tracing::debug!(gadget = name, types_micros = types_in, prepare_micros = prepared_in - types_in, load_micros = micros(object_began), "programs verified");
         let frequencies = frequencies(self.gadget);
         let gadget = name.to_owned();
         Ok(Loaded { gadget, programs, maps, links: Vec::new(), sources: self.sources, frequencies, filters, reading: false })
@@ -82,7 +85,7 @@ impl<'a> Plan<'a> {
         on
     }
 
-    fn size_rings(&self, prepared: &Prepared<'_>, options: &Options<'_>, wishes: &mut Wishes<'_>) {
+    fn size_rings(&self, prepared: &Image<'_>, options: &Options<'_>, wishes: &mut Wishes<'_>) {
         let Some(bytes) = options.ring_bytes else { return };
         for source in &self.sources {
             let Origin::Tracer { map, .. } = &source.origin else { continue };
@@ -93,11 +96,12 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Makes the object one that aya takes, and the part of the kernel's types that it needs.
-fn prepare(gadget: &str, object: &[u8]) -> Result<(Vec<u8>, Btf), LoadError> {
-    let target = Btf::from_sys_fs().map_err(|_| LoadError::NoBtf)?;
-    let _ = gadget;
-    Ok((object.to_vec(), target))
+/// Makes the object one that aya takes, and the part of the kernel's types that it is fitted to.
+fn prepare_for(gadget: &str, object: &[u8], kernel: &KernelTypes<'_>) -> Result<(Vec<u8>, aya_obj::btf::Btf), LoadError> {
+    let fail = |e| LoadError::object(format!("prepare object of gadget {gadget:?}"), e);
+    let Prepared { object, target_btf, .. } = prepare(object, &Target { btf: kernel, facts: &Host::new() }).map_err(fail)?;
+    let types = aya_obj::btf::Btf::parse(&target_btf, Default::default());
+    Ok((object, types.map_err(|e| LoadError::object(format!("read the kernel's types for gadget {gadget:?}"), e))?))
 }
 
 /// A value for each parameter, the user's or the default.
@@ -169,7 +173,7 @@ fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
 }
 
 /// Sizes that variables give to maps: a parameter's value, or what the object itself says.
-fn entries(prepared: &Prepared<'_>, globals: &[(String, Vec<u8>)], symbols: &Symbols) -> HashMap<String, u32> {
+fn entries(prepared: &Image<'_>, globals: &[(String, Vec<u8>)], symbols: &Symbols) -> HashMap<String, u32> {
     let mut entries = HashMap::new();
     for (map, _) in prepared.maps() {
         let variable = format!("{map}{ENTRIES_SUFFIX}");
@@ -188,7 +192,7 @@ fn number(bytes: &[u8]) -> Option<u32> {
     u64::from_le_bytes(wide).try_into().ok()
 }
 
-fn check_filter(gadget: &str, prepared: &Prepared<'_>) -> Result<(), LoadError> {
+fn check_filter(gadget: &str, prepared: &Image<'_>) -> Result<(), LoadError> {
     if prepared.map(FILTER_MAP).is_none_or(MntnsFilter::fits) {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! Objects compiled on the spot, loaded into the running kernel; and what is decided without one.
+#![allow(clippy::print_stderr)]
 
+mod gadgets;
 mod kernel;
 
 use super::error::explain;
