@@ -1,14 +1,14 @@
 //! The one table of every operator and exporter compiled in.
 
 use crate::component::ComponentId;
-use crate::exporter::{ExporterKind, file, otlp, prometheus};
-use crate::operator::OperatorKind;
+use crate::exporter::{ExporterKind, debug, file, otlp, prometheus};
+use crate::operator::{OperatorKind, filter};
 
 /// Operators that configurations can name.
-pub const OPERATORS: &[OperatorKind] = &[];
+pub const OPERATORS: &[OperatorKind] = &[filter::KIND];
 
 /// Exporters that configurations can name.
-pub const EXPORTERS: &[ExporterKind] = &[file::KIND, otlp::grpc::KIND, otlp::http::KIND, prometheus::KIND];
+pub const EXPORTERS: &[ExporterKind] = &[debug::KIND, file::KIND, otlp::grpc::KIND, otlp::http::KIND, prometheus::KIND];
 
 /// Names of the OpenTelemetry Collector for exporters that have another name here.
 pub const EXPORTER_ALIASES: &[(&str, &str)] = &[("otlp", "otlp_grpc"), ("otlphttp", "otlp_http")];
