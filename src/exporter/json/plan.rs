@@ -59,8 +59,9 @@ pub(super) fn compile(schema: &Schema, options: &JsonOptions) -> Plan {
 }
 
 fn is_shown(schema: &Schema, field: &Field) -> bool {
-    let parents = field.name.match_indices('.').filter_map(|(at, _)| field.name.get(..at));
-    !field.json_skip && !parents.filter_map(|p| schema.find(p)).filter_map(|p| schema.field(p)).any(|p| p.json_skip)
+    let mut parents = field.name.match_indices('.').filter_map(|(at, _)| field.name.get(..at));
+    let is_skipped = |name: &str| schema.fields().iter().any(|f| f.json_skip && f.name == name);
+    !field.json_skip && !parents.any(is_skipped)
 }
 
 /// A field that turns out to be the parent of others gives its place to them.

@@ -37,6 +37,10 @@ impl Format {
             return Ok(());
         };
         let name = field.parent().map_or_else(|| target.to_owned(), |parent| format!("{parent}.{target}"));
+        if is_made_already(schema, &name, source) {
+            hide(schema, source);
+            return Ok(());
+        }
         let order = field.order;
         let decoder = (rule.decoder)(&self.shared);
         let mut added = FieldSpec::new(name, Kind::Text, Source::Decoded { from: source, decoder }).order(order);
@@ -71,6 +75,11 @@ fn sources(schema: &SchemaBuilder, rule: &Rule) -> Vec<FieldId> {
     let in_row = |source: &Source| matches!(source, Source::Row { .. } | Source::Tail { .. } | Source::BootTime { .. });
     let wanted = |f: &FieldSpec| f.has_type(rule.type_name) && (rule.accepts)(f.kind) && in_row(&f.source);
     schema.iter().filter(|(_, f)| wanted(f)).map(|(id, _)| id).collect()
+}
+
+/// Whether whoever made the schema has added the text itself.
+fn is_made_already(schema: &SchemaBuilder, name: &str, source: FieldId) -> bool {
+    schema.fields().iter().any(|f| f.name == name && matches!(f.source, Source::Decoded { from, .. } if from == source))
 }
 
 /// Numbers of the boot-time clock read as wall time from here on; the bytes of an argument vector are nothing for JSON.

@@ -130,6 +130,17 @@ fn argument_vectors_are_text_and_their_bytes_stay_out_of_json() {
 }
 
 #[test]
+fn a_text_that_is_there_already_is_not_made_twice() {
+    let mut f = Fixture::new();
+    let mut raw = FieldSpec::new("args_raw", Kind::Bytes, Source::Tail { offset: 0 });
+    raw.types = vec!["gadget_tail_args".to_owned()];
+    let from = f.0.add(raw).unwrap();
+    let decoder = Arc::new(crate::decoder::args::Args);
+    f.0.add(FieldSpec::new("args", Kind::Text, Source::Decoded { from, decoder })).unwrap();
+    assert_eq!(f.bind().unwrap().fields().len(), 2);
+}
+
+#[test]
 fn endpoints_get_address_protocol_and_endpoint() {
     let bytes = Kind::Array(Element { size: 1, signed: false, float: false });
     let f = Fixture::new()
