@@ -47,16 +47,16 @@ impl Opened {
     }
 
     /// The fields of one data source behind all operators.
-    fn bind(&self, mut schema: SchemaBuilder, operators: &[OperatorPlan]) -> Result<Arc<Schema>, (usize, BindError)> {
+    fn bind(&self, mut schema: SchemaBuilder, operators: &[OperatorPlan]) -> Result<Arc<Schema>, (Option<usize>, BindError)> {
         let mut builtin: [Box<dyn Operator>; 2] = [Box::new(Format::new()), Box::new(Enrich::new(self.inventory.clone()))];
         for operator in &mut builtin {
-            operator.bind(&mut schema).map_err(|error| (0, error))?;
+            operator.bind(&mut schema).map_err(|error| (None, error))?;
         }
         for (index, plan) in operators.iter().enumerate() {
             // Unknown kinds are the schema check's business.
             let Some(kind) = COMPILED_IN.operator(&plan.kind) else { continue };
-            let mut operator = (kind.build)(&plan.settings).map_err(|error| (index, error))?;
-            operator.bind(&mut schema).map_err(|error| (index, error))?;
+            let mut operator = (kind.build)(&plan.settings).map_err(|error| (Some(index), error))?;
+            operator.bind(&mut schema).map_err(|error| (Some(index), error))?;
         }
         Ok(schema.finish())
     }
@@ -76,7 +76,7 @@ impl Facts for Opened {
         param.encode(value).map(drop).map_err(|error| with_causes(&error))
     }
 
-    fn check_operators(&self, operators: &[OperatorPlan]) -> Vec<(usize, String)> {
+    fn check_operators(&self, operators: &[OperatorPlan]) -> Vec<(Option<usize>, String)> {
         let failures = self.sources().into_iter().filter_map(|schema| self.bind(schema, operators).err());
         failures.map(|(index, error)| (index, with_causes(&error))).collect()
     }

@@ -72,10 +72,10 @@ fn relocate(value: &mut Value, key: &str, depth: usize) {
     }
     match value {
         Value::Object(object) => {
-            if let Some(Value::String(reference)) = object.get_mut("$ref") {
-                if let Some(inner) = reference.strip_prefix("#/$defs/") {
-                    *reference = format!("#/$defs/{key}.{inner}");
-                }
+            if let Some(Value::String(reference)) = object.get_mut("$ref")
+                && let Some(inner) = reference.strip_prefix("#/$defs/")
+            {
+                *reference = format!("#/$defs/{key}.{inner}");
             }
             object.values_mut().for_each(|value| relocate(value, key, depth + 1));
         }

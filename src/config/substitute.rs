@@ -93,7 +93,7 @@ fn lookup(reference: &str, environment: &Environment, nesting: usize) -> Result<
     }
     match (environment.get(name), default) {
         // As in a shell, `:-` also stands in for a variable that is set but empty.
-        (Some(value), Some(default)) if value.is_empty() => expand(default, environment, nesting + 1),
+        (Some(""), Some(default)) => expand(default, environment, nesting + 1),
         (Some(value), _) => Ok(value.to_owned()),
         (None, Some(default)) => expand(default, environment, nesting + 1),
         (None, None) => Err(format!("the environment variable {name} is not set; \"${{env:{name}:-default}}\" would give it a default")),

@@ -116,9 +116,9 @@ impl Facts for Tracer {
         }
     }
 
-    fn check_operators(&self, operators: &[OperatorPlan]) -> Vec<(usize, String)> {
+    fn check_operators(&self, operators: &[OperatorPlan]) -> Vec<(Option<usize>, String)> {
         let unknown = |o: &OperatorPlan| o.kind == "filter" && !o.settings.as_str().unwrap_or_default().starts_with("proc.comm");
-        operators.iter().enumerate().filter(|(_, o)| unknown(o)).map(|(i, _)| (i, "no such field".to_owned())).collect()
+        operators.iter().enumerate().filter(|(_, o)| unknown(o)).map(|(i, _)| (Some(i), "no such field".to_owned())).collect()
     }
 
     fn check_metric(&self, metric: &MetricSpec, _: &[OperatorPlan]) -> Result<(), String> {

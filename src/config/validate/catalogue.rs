@@ -37,8 +37,9 @@ pub trait Facts {
     /// What is wrong with it.
     fn check_param(&self, key: &str, value: &str) -> Result<(), String>;
 
-    /// Binds the operators to the gadget's fields: what is wrong, each with the index of the operator.
-    fn check_operators(&self, operators: &[OperatorPlan]) -> Vec<(usize, String)>;
+    /// Binds the operators to the gadget's fields: what is wrong, each with the index of the operator, or with none
+    /// when the operators that always run do not fit.
+    fn check_operators(&self, operators: &[OperatorPlan]) -> Vec<(Option<usize>, String)>;
 
     /// Whether the fields of a metric are there after those operators.
     ///

@@ -57,9 +57,14 @@ fn check_one(gadget: &Node, path: &str, facts: &dyn Facts, findings: &mut Vec<Fi
     let wrong = facts.check_operators(&plans);
     let bound = wrong.is_empty();
     for (index, message) in wrong {
-        let place = operators.get(index).map_or(&gadget.place, |(_, place)| place);
-        let kind = plans.get(index).map(|plan| plan.kind.as_str()).unwrap_or_default();
-        findings.push(Finding::error(place, &format!("{path}.operators[{index}].{kind}"), format!("{kind}: {message}")));
+        let operator = index.and_then(|index| Some((index, operators.get(index)?)));
+        findings.push(match operator {
+            Some((index, (plan, place))) => {
+                let kind = &plan.kind;
+                Finding::error(place, &format!("{path}.operators[{index}].{kind}"), format!("{kind}: {message}"))
+            }
+            None => Finding::error(&gadget.place, path, format!("the gadget's fields cannot be used: {message}")),
+        });
     }
     for (index, node) in gadget.get("metrics").map(Node::items).unwrap_or_default().iter().enumerate().filter(|_| bound) {
         let at = format!("{path}.metrics[{index}]");

@@ -140,16 +140,13 @@ fn bounds(format: &str) -> (Option<f64>, Option<f64>) {
 }
 
 fn form(text: &str, schema: &Map<String, Value>) -> Option<String> {
-    if let Some(format) = schema.get("x-format").and_then(Value::as_str) {
-        if let Err(expected) = parse::format(format, text) {
-            return Some(format!("be {expected}"));
-        }
+    let keyword = |name: &str| schema.get(name).and_then(Value::as_str);
+    if let Some(Err(expected)) = keyword("x-format").map(|format| parse::format(format, text)) {
+        return Some(format!("be {expected}"));
     }
-    if let Some(pattern) = schema.get("pattern").and_then(Value::as_str) {
-        if regex::Regex::new(pattern).is_ok_and(|regex| !regex.is_match(text)) {
-            let expected = schema.get("x-expected").and_then(Value::as_str);
-            return Some(expected.map_or_else(|| format!("match {pattern}"), |words| format!("be {words}")));
-        }
+    let unmatched = |pattern: &&str| regex::Regex::new(pattern).is_ok_and(|regex| !regex.is_match(text));
+    if let Some(pattern) = keyword("pattern").filter(unmatched) {
+        return Some(keyword("x-expected").map_or_else(|| format!("match {pattern}"), |words| format!("be {words}")));
     }
     let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(0);
     match text.chars().count() as u64 {

@@ -80,11 +80,12 @@ impl<'a> Walker<'a> {
             node.kind = empty;
             return true;
         }
-        if let (Kind::Scalar(scalar), true) = (&mut node.kind, types.contains(&"string")) {
-            if scalar.guessed {
-                scalar.value = scalar.text.clone().into();
-                return true;
-            }
+        if let Kind::Scalar(scalar) = &mut node.kind
+            && scalar.guessed
+            && types.contains(&"string")
+        {
+            scalar.value = scalar.text.clone().into();
+            return true;
         }
         let expected = types.iter().filter(|t| **t != "null").map(|t| leaf::type_name(t)).collect::<Vec<_>>().join(" or ");
         let quotable = types.contains(&"string") && node.scalar().is_some_and(|s| !s.value.is_null());

@@ -141,7 +141,7 @@ impl DebugExporter {
     fn write(&mut self, rows: u64) {
         match self.terminal.write(&self.text) {
             Ok(()) => self.entry.delivered.add(rows),
-            Err(_) => ExporterEntry::count_dropped(&self.entry, DropReason::WriteFailed, rows),
+            Err(_) => self.entry.count_dropped(DropReason::WriteFailed, rows),
         }
         self.text.clear();
     }
