@@ -34,7 +34,7 @@ enum What {
 
 pub(super) fn validate(args: &ValidateArgs) -> Result<(), Failure> {
     let mut text = Vec::new();
-    let code = validate::validate(args.config.path(), &Environment::of_process(), args.output, output::colours_on_stdout(), &mut text)?;
+    let code = validate::validate(args.config.path(), &Environment::of_process(), args.output, output::colours(), &mut text)?;
     finish(&text, code)
 }
 
@@ -43,7 +43,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let code = match args.what {
         What::Default => validate::default(&mut text).map(|()| 0)?,
         What::Schema => validate::schema(&mut text).map(|()| 0)?,
-        What::View(file) => validate::view(file.path(), &Environment::of_process(), output::colours_on_stdout(), &mut text)?,
+        What::View(file) => validate::view(file.path(), &Environment::of_process(), output::colours(), &mut text)?,
     };
     finish(&text, code)
 }

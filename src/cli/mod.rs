@@ -21,7 +21,9 @@ use exit::Failure;
 /// Runs eBPF gadgets and ships what they see: OTLP, Prometheus, files, the terminal.
 #[derive(Debug, Parser)]
 #[command(name = "gadgetry", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Examples:\n  gadgetry collect -c /etc/gadgetry/collector.yaml\n  gadgetry validate -c collector.yaml\n  gadgetry list-containers -o json")]
+#[command(
+    after_help = "Examples:\n  gadgetry collect -c /etc/gadgetry/collector.yaml\n  gadgetry validate -c collector.yaml\n  gadgetry list-containers -o json"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,7 +37,9 @@ enum Command {
     #[command(after_help = collect::EXAMPLES)]
     Collect(collect::Args),
     /// Check a configuration: all errors at once, with their place in the YAML
-    #[command(after_help = "Exit codes:\n  0   nothing to complain about\n  64  the configuration has errors\n\nExamples:\n  gadgetry validate -c collector.yaml")]
+    #[command(
+        after_help = "Exit codes:\n  0   nothing to complain about\n  64  the configuration has errors\n\nExamples:\n  gadgetry validate -c collector.yaml"
+    )]
     Validate(config::ValidateArgs),
     /// Show the default configuration, the effective one, or the JSON schema
     Config(config::Args),

@@ -18,12 +18,7 @@ pub(super) fn error(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Whether standard error is a terminal that wants colours.
-pub(super) fn colours() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-}
-
 /// Whether standard output is a terminal that wants colours.
-pub(super) fn colours_on_stdout() -> bool {
+pub(super) fn colours() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }

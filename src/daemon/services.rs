@@ -91,7 +91,13 @@ impl Services {
         let runtimes = self.inventory.runtimes();
         let runtimes = runtimes.iter().map(|r| RuntimeHealth { name: r.name.to_owned(), connected: r.state == RuntimeState::Connected });
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        *report = Report { phase, gadgets: gadgets.collect(), exporters: exporters.collect(), runtimes: runtimes.collect(), reloads: report.reloads };
+        *report = Report {
+            phase,
+            gadgets: gadgets.collect(),
+            exporters: exporters.collect(),
+            runtimes: runtimes.collect(),
+            reloads: report.reloads,
+        };
     }
 
     pub(super) async fn stop(&mut self) {

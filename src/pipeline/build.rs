@@ -81,7 +81,8 @@ pub fn check(plan: &GadgetPlan) -> Result<(), PipelineError> {
 
 fn open(plan: &GadgetPlan) -> Result<Gadget, PipelineError> {
     let image = image::open(&plan.image).map_err(|source| PipelineError::Image { gadget: plan.name.clone(), source: Box::new(source) })?;
-    let mut gadget = gadget::open(&image, &plan.name).map_err(|source| PipelineError::Gadget { gadget: plan.name.clone(), source: Box::new(source) })?;
+    let mut gadget =
+        gadget::open(&image, &plan.name).map_err(|source| PipelineError::Gadget { gadget: plan.name.clone(), source: Box::new(source) })?;
     gadget.configure(&plan.params).map_err(|errors| PipelineError::Params { gadget: plan.name.clone(), errors })?;
     Ok(gadget)
 }
@@ -94,7 +95,8 @@ fn chain(
 ) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
     let mut operators: Vec<(&str, Box<dyn Operator>)> =
         vec![("format", Box::new(Format::new())), ("enrich", Box::new(Enrich::new(inventory.clone())))];
-    let operator_error = |operator: &str, source| PipelineError::Operator { gadget: plan.name.clone(), operator: operator.to_owned(), source };
+    let operator_error =
+        |operator: &str, source| PipelineError::Operator { gadget: plan.name.clone(), operator: operator.to_owned(), source };
     for operator in &plan.operators {
         operators.push((&operator.kind, configured(operator).map_err(|e| operator_error(&operator.kind, e))?));
     }

@@ -57,7 +57,8 @@ impl Instance {
         let control = Arc::new(Control::new().map_err(|e| system(&self.name, "create an event descriptor", e))?);
         let (name, theirs) = (self.name.clone(), control.clone());
         let thread = std::thread::Builder::new().name(format!("gadget {name}"));
-        let thread = thread.spawn(move || worker::run(&name, lanes, &theirs)).map_err(|e| system(&self.name, "start the worker thread", e))?;
+        let thread =
+            thread.spawn(move || worker::run(&name, lanes, &theirs)).map_err(|e| system(&self.name, "start the worker thread", e))?;
         self.worker = Some((control, thread));
         if let Err(source) = self.loaded.attach() {
             self.stop();

@@ -84,7 +84,13 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(source: Box<dyn Datasource>, batch: Batch, stages: Vec<Stage>, outlets: Vec<Outlet>, entry: Arc<GadgetEntry>) -> Self {
+    pub(super) fn new(
+        source: Box<dyn Datasource>,
+        batch: Batch,
+        stages: Vec<Stage>,
+        outlets: Vec<Outlet>,
+        entry: Arc<GadgetEntry>,
+    ) -> Self {
         Lane { source, batch, stages, outlets, entry, lost_before: 0, finished: false, unflushed: false }
     }
 
