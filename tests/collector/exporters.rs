@@ -1,0 +1,1 @@
+//! The exporters against real receivers.
