@@ -7,10 +7,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Collector, can_trace, get, free_port, wait_for};
+use crate::support::{Collector, can_trace, free_port, get, wait_for};
 
 fn config(name: &str, image: &str, rest: &str) -> String {
-    format!("version: v1\ngadgets:\n  - name: {name}\n    image: {image}\n    exporters: [file]\n{rest}exporters:\n  file: {{path: DIR/events.jsonl}}\n")
+    format!(
+        "version: v1\ngadgets:\n  - name: {name}\n    image: {image}\n    exporters: [file]\n{rest}exporters:\n  file: {{path: DIR/events.jsonl}}\n"
+    )
 }
 
 fn event(collector: &Collector, wanted: impl Fn(&Value) -> bool) -> Value {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 pub mod docker;
+pub mod receivers;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -66,11 +67,16 @@ impl Collector {
     }
 
     pub fn spawn_with(config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::spawn_to(config, environment, Stdio::null())
+    }
+
+    /// With its standard output given; if that is a pipe, [`Collector::output`] is its other end.
+    pub fn spawn_to(config: &str, environment: &[(&str, &str)], stdout: Stdio) -> Self {
         let dir = tempfile::tempdir().unwrap();
         write_config(dir.path(), config);
         let mut command = Command::new(env!("CARGO_BIN_EXE_gadgetry"));
         command.arg("collect").arg("-c").arg(dir.path().join("collector.yaml")).envs(environment.iter().copied());
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (theirs, stderr) = (log.clone(), child.stderr.take().unwrap());
         std::thread::spawn(move || {
@@ -88,6 +94,11 @@ impl Collector {
         let collector = Self::spawn(config);
         collector.wait_log(20, "gadgetry is collecting");
         collector
+    }
+
+    /// The reading end of the pipe that is its standard output.
+    pub fn output(&mut self) -> ChildStdout {
+        self.child.stdout.take().unwrap()
     }
 
     pub fn pid(&self) -> u32 {
@@ -182,7 +193,17 @@ pub fn ledger(log: &str) -> Vec<Row> {
         if continued {
             let before = rows.last().unwrap();
             let texts = [&before.produced, &before.lost, &before.filtered, &before.dropped].map(|n| n.to_string());
-            let row = Row { gadget: before.gadget.clone(), exporter: cells[0].to_owned(), produced: number(&texts[0]), lost: number(&texts[1]), filtered: number(&texts[2]), dropped: number(&texts[3]), delivered: number(cells[1]), exporter_dropped: number(cells[2]), in_flight: number(cells[3]) };
+            let row = Row {
+                gadget: before.gadget.clone(),
+                exporter: cells[0].to_owned(),
+                produced: number(&texts[0]),
+                lost: number(&texts[1]),
+                filtered: number(&texts[2]),
+                dropped: number(&texts[3]),
+                delivered: number(cells[1]),
+                exporter_dropped: number(cells[2]),
+                in_flight: number(cells[3]),
+            };
             rows.push(row);
             continue;
         }
@@ -190,7 +211,17 @@ pub fn ledger(log: &str) -> Vec<Row> {
             break;
         }
         let rest = cells.split_off(1);
-        rows.push(Row { gadget: cells[0].to_owned(), produced: number(rest[0]), lost: number(rest[1]), filtered: number(rest[2]), dropped: number(rest[3]), exporter: rest[4].to_owned(), delivered: number(rest[5]), exporter_dropped: number(rest[6]), in_flight: number(rest[7]) });
+        rows.push(Row {
+            gadget: cells[0].to_owned(),
+            produced: number(rest[0]),
+            lost: number(rest[1]),
+            filtered: number(rest[2]),
+            dropped: number(rest[3]),
+            exporter: rest[4].to_owned(),
+            delivered: number(rest[5]),
+            exporter_dropped: number(rest[6]),
+            in_flight: number(rest[7]),
+        });
     }
     rows
 }
@@ -210,7 +241,8 @@ impl Storm {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/storm.c");
             assert!(Command::new("cc").arg("-O2").arg("-o").arg(&binary).arg(source).status().unwrap().success());
         }
-        let mut child = Command::new(&binary).arg(count.to_string()).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            Command::new(&binary).arg(count.to_string()).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut line = String::new();
         output.read_line(&mut line).unwrap();

@@ -1,0 +1,36 @@
+//! The collector's own telemetry on its way to a third-party receiver.
+
+use super::opens;
+use crate::support::receivers::rotel::Rotel;
+use crate::support::{Collector, Storm, can_trace};
+
+#[test]
+fn the_ledger_and_the_spans_of_starts_and_reloads_reach_rotel() {
+    const OPENS: u64 = 1234;
+    let name = "own telemetry reaches rotel";
+    if !can_trace(name) {
+        return;
+    }
+    let Some(rotel) = Rotel::start(name) else { return };
+    for (protocol, endpoint) in [("grpc", &rotel.grpc), ("http/protobuf", &rotel.http)] {
+        let mut storm = Storm::ready(OPENS, "/gadgetry-storm");
+        let exporters = "  file: {path: DIR/events.jsonl}\n";
+        let service =
+            format!("  telemetry:\n    endpoint: \"\"\n    otlp: {{endpoint: \"{endpoint}\", protocol: {protocol}, interval: 500ms}}\n");
+        let gadgets = "    exporters: [file]\n";
+        let collector = Collector::start(&opens(storm.pid, gadgets, exporters, &service));
+        storm.begin();
+        storm.finish();
+        let received = format!("-> exporter: Str(file)\n");
+        rotel.wait(10, &["-> Name: gadgetry.exporter.delivered", &received, &format!("Value: {OPENS}\n")]);
+        let another = format!("{gadgets}  - name: execs over {protocol}\n    image: trace_exec\n    exporters: [file]\n").replace('/', " ");
+        collector.rewrite(&opens(storm.pid, &another, exporters, &service));
+        collector.wait_log(10, "configuration applied");
+        let (code, log) = collector.stop();
+        assert_eq!(code, 0, "{log}");
+        let gadget = format!("-> gadget: Str(execs over {protocol})").replace('/', " ");
+        rotel.wait(10, &["Name           : load gadget", &gadget]);
+        rotel.wait(10, &["Name           : reload"]);
+        assert!(!log.contains("own telemetry"), "{log}");
+    }
+}
