@@ -13,7 +13,7 @@ fn debug_prints_events_and_outlives_the_reader_of_its_pipe() {
     if !can_trace("debug exporter") {
         return;
     }
-    let config = "version: v1\ngadgets:\n  - {name: opens, image: trace_open, exporters: [debug, file]}\nexporters:\n  debug: {verbosity: normal, format: json}\n  file: {path: DIR/events.jsonl}\n";
+    let config = "version: v1\ngadgets:\n  - {name: opens, image: trace_open, exporters: [debug, file]}\nexporters:\n  debug: {verbosity: normal, format: json}\n  file: {path: DIR/events.jsonl}\nservice:\n  telemetry: {endpoint: \"\"}\n";
     let mut collector = Collector::spawn_to(config, &[], Stdio::piped());
     let output = collector.output();
     let (lines, read) = mpsc::channel();

@@ -12,7 +12,7 @@ fn the_ledger_and_the_spans_of_starts_and_reloads_reach_rotel() {
         return;
     }
     let Some(rotel) = Rotel::start(name) else { return };
-    for (protocol, endpoint) in [("grpc", &rotel.grpc), ("http/protobuf", &rotel.http)] {
+    for (protocol, endpoint, name) in [("grpc", &rotel.grpc, "over-grpc"), ("http/protobuf", &rotel.http, "over-http")] {
         let mut storm = Storm::ready(OPENS, "/gadgetry-storm");
         let exporters = "  file: {path: DIR/events.jsonl}\n";
         let service =
@@ -21,14 +21,13 @@ fn the_ledger_and_the_spans_of_starts_and_reloads_reach_rotel() {
         let collector = Collector::start(&opens(storm.pid, gadgets, exporters, &service));
         storm.begin();
         storm.finish();
-        let received = format!("-> exporter: Str(file)\n");
-        rotel.wait(10, &["-> Name: gadgetry.exporter.delivered", &received, &format!("Value: {OPENS}\n")]);
-        let another = format!("{gadgets}  - name: execs over {protocol}\n    image: trace_exec\n    exporters: [file]\n").replace('/', " ");
+        rotel.wait(10, &["-> Name: gadgetry.exporter.delivered", "-> exporter: Str(file)", &format!("Value: {OPENS}\n")]);
+        let another = format!("{gadgets}  - name: {name}\n    image: trace_exec\n    exporters: [file]\n");
         collector.rewrite(&opens(storm.pid, &another, exporters, &service));
         collector.wait_log(10, "configuration applied");
         let (code, log) = collector.stop();
         assert_eq!(code, 0, "{log}");
-        let gadget = format!("-> gadget: Str(execs over {protocol})").replace('/', " ");
+        let gadget = format!("-> gadget: Str({name})");
         rotel.wait(10, &["Name           : load gadget", &gadget]);
         rotel.wait(10, &["Name           : reload"]);
         assert!(!log.contains("own telemetry"), "{log}");
