@@ -13,8 +13,8 @@ use super::error::LoadError;
 use super::hook::Hook;
 use super::maps::{Maps, Wishes};
 use super::program;
-use crate::kernel::bpf::{self, Code};
 use crate::gadget::btf::Btf as KernelTypes;
+use crate::kernel::bpf::{self, Code};
 
 /// A program to be loaded.
 #[derive(Debug)]

@@ -69,7 +69,13 @@ impl<'a> Plan<'a> {
             wishes.shared.push((FILTER_MAP, filter.map()));
         }
         let (programs, maps) = prepared.load(&target, &kernel, &wishes, self.wanted)?;
-        tracing::debug!(gadget = name, types_micros = types_in, prepare_micros = prepared_in - types_in, load_micros = micros(object_began), "programs verified");
+        tracing::debug!(
+            gadget = name,
+            types_micros = types_in,
+            prepare_micros = prepared_in - types_in,
+            load_micros = micros(object_began),
+            "programs verified"
+        );
         let frequencies = frequencies(self.gadget);
         let gadget = name.to_owned();
         Ok(Loaded { gadget, programs, maps, links: Vec::new(), sources: self.sources, frequencies, filters, reading: false })
