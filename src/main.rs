@@ -1,3 +1,5 @@
 //! The `gadgetry` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gadgetry::cli::main()
+}

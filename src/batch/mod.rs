@@ -85,6 +85,11 @@ impl Batch {
         self.rows.len() >= self.max_rows || self.data.len() >= self.max_bytes
     }
 
+    /// Bytes of row data.
+    pub fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
     /// Number of rows, selected or not.
     pub fn len(&self) -> usize {
         self.rows.len()

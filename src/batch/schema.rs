@@ -70,6 +70,12 @@ pub trait Decode: Send + Sync {
 pub trait Dictionary: Send + Sync {
     /// The attribute of an entry; [`Value::None`] when it has none.
     fn value(&self, entry: u32, attribute: u16) -> Value<'_>;
+
+    /// What an entry is in the words of OpenTelemetry's resource conventions (`container.id`, `k8s.pod.name`, ...).
+    /// Allocates: encoders keep what they made of an entry.
+    fn resource(&self, _entry: u32) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }
 
 /// Where a field's value comes from.
@@ -175,9 +181,25 @@ impl FieldSpec {
 pub type Field = FieldSpec;
 
 impl FieldSpec {
+    /// Adds annotations, over those of the same keys; `columns.hidden` and `json.skip` take effect.
+    pub fn annotate(&mut self, annotations: BTreeMap<String, String>) {
+        if let Some(hidden) = annotations.get("columns.hidden") {
+            self.hidden = hidden == "true";
+        }
+        if let Some(skip) = annotations.get("json.skip") {
+            self.json_skip = skip == "true";
+        }
+        self.annotations.extend(annotations);
+    }
+
     /// Whether one of the field's types is `name`.
     pub fn has_type(&self, name: &str) -> bool {
         self.types.iter().any(|t| t == name)
+    }
+
+    /// The field's undecoded bytes in a row, cut at the row's end; empty for sources outside of the row.
+    pub fn window<'a>(&self, row: &'a [u8]) -> &'a [u8] {
+        super::value::raw(row, self)
     }
 
     /// The last part of the name.
@@ -292,8 +314,7 @@ pub enum SchemaError {
 /// A schema while fields are still being added. Operators add theirs when they bind.
 pub struct SchemaBuilder {
     schema: Schema,
-    /// Annotations of fields that may be added later, by lower-case full name.
-    promised: BTreeMap<String, BTreeMap<String, String>>,
+    overlays: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl std::ops::Deref for SchemaBuilder {
@@ -308,7 +329,7 @@ impl SchemaBuilder {
     /// An empty schema.
     pub fn new(name: impl Into<String>, kind: SourceKind, gadget: GadgetIdentity, annotations: BTreeMap<String, String>) -> Self {
         let schema = Schema { name: name.into(), kind, gadget, annotations, fields: Vec::new(), fixed_size: 0, columns: 0 };
-        SchemaBuilder { schema, promised: BTreeMap::new() }
+        SchemaBuilder { schema, overlays: BTreeMap::new() }
     }
 
     /// Sets which gadget the records come from.
@@ -316,23 +337,16 @@ impl SchemaBuilder {
         self.schema.gadget = gadget;
     }
 
-    /// What the metadata says about a field that an operator may add: laid over the field's own annotations when it comes.
-    pub fn promise(&mut self, name: &str, annotations: BTreeMap<String, String>) {
-        self.promised.insert(name.to_lowercase(), annotations);
-    }
-
     /// Adds a field.
     ///
     /// # Errors
     /// When the name is taken.
     pub fn add(&mut self, mut field: FieldSpec) -> Result<FieldId, SchemaError> {
-        if let Some(annotations) = self.promised.remove(&field.name.to_lowercase()) {
-            let flag = |key: &str, now: bool| annotations.get(key).map_or(now, |value| value == "true");
-            (field.hidden, field.json_skip) = (flag("columns.hidden", field.hidden), flag("json.skip", field.json_skip));
-            field.annotations.extend(annotations);
-        }
         if self.schema.fields.iter().any(|f| f.name == field.name) {
             return Err(SchemaError::Duplicate { source_name: self.schema.name.clone(), field: field.name });
+        }
+        if let Some(overlay) = self.overlays.remove(&field.name.to_lowercase()) {
+            field.annotate(overlay);
         }
         // Text and arrays may be cut at the record's end, so only scalars make the fixed part.
         let end = match (&field.source, field.kind) {
@@ -344,6 +358,15 @@ impl SchemaBuilder {
         self.schema.fixed_size = self.schema.fixed_size.max(end as usize);
         self.schema.fields.push(field);
         Ok(FieldId(self.schema.fields.len() as u32 - 1))
+    }
+
+    /// Puts annotations on top of a field's own: of one that is there already or of one that an operator
+    /// adds later, whose name is compared without regard to case, as metadata does.
+    pub fn annotate(&mut self, field: &str, annotations: BTreeMap<String, String>) {
+        match self.schema.fields.iter_mut().find(|f| f.name == field) {
+            Some(field) => field.annotate(annotations),
+            None => self.overlays.entry(field.to_lowercase()).or_default().extend(annotations),
+        }
     }
 
     /// Changes a field that is there already.

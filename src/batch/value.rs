@@ -111,6 +111,11 @@ fn float(raw: &[u8]) -> f64 {
 }
 
 impl<'a> Value<'a> {
+    /// The value of type `kind` that a field's undecoded bytes hold.
+    pub fn of(kind: Kind, raw: &'a [u8]) -> Self {
+        typed(kind, raw)
+    }
+
     /// Element `index` of an array.
     pub fn element(self, index: usize) -> Value<'a> {
         let Value::Array(element, raw) = self else { return Value::None };

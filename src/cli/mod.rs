@@ -1,1 +1,120 @@
-//! See ARCHITECTURE.md.
+//! The command line: what `gadgetry` understands, and how it answers.
+
+mod collect;
+mod config;
+mod containers;
+mod exit;
+mod ledger;
+pub mod list_containers;
+mod live;
+mod output;
+pub mod validate;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::telemetry::logging::{self, LogFormat, Logging};
+use exit::Failure;
+
+/// Runs eBPF gadgets and ships what they see: OTLP, Prometheus, files, the terminal.
+#[derive(Debug, Parser)]
+#[command(name = "gadgetry", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Examples:\n  gadgetry collect -c /etc/gadgetry/collector.yaml\n  gadgetry validate -c collector.yaml\n  gadgetry list-containers -o json"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every gadget of a configuration, export what they see, reload when the file changes
+    #[command(after_help = collect::EXAMPLES)]
+    Collect(collect::Args),
+    /// Check a configuration: all errors at once, with their place in the YAML
+    #[command(
+        after_help = "Exit codes:\n  0   nothing to complain about\n  64  the configuration has errors\n\nExamples:\n  gadgetry validate -c collector.yaml"
+    )]
+    Validate(config::ValidateArgs),
+    /// Show the default configuration, the effective one, or the JSON schema
+    Config(config::Args),
+    /// List the containers that gadgetry knows
+    #[command(name = "list-containers")]
+    ListContainers(list_containers::ListContainers),
+    /// Print a shell completion script
+    #[command(after_help = "Examples:\n  gadgetry completion bash > /etc/bash_completion.d/gadgetry")]
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses the process's arguments, runs the command, gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    let result = match cli.command {
+        Command::Collect(args) => collect::run(&args, &cli.log),
+        Command::Validate(args) => config::validate(&args),
+        Command::Config(args) => config::run(args),
+        Command::ListContainers(args) => containers::run(&args, &cli.log),
+        Command::Completion { shell } => completion(shell),
+    };
+    exit::code(result)
+}
+
+fn completion(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "gadgetry", &mut script);
+    output::write(&script)
+}
+
+/// The configuration file of a command.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/gadgetry/collector.yaml")]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    fn path(&self) -> &Path {
+        &self.config
+    }
+}
+
+/// The log: what the command line says goes before the configuration, `GADGETRY_LOG` and `RUST_LOG` before both.
+#[derive(Debug, clap::Args)]
+struct LogArgs {
+    /// How much to log: off, error, warn, info, debug, trace, or filters as `info,gadgetry::loader=debug`
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// How to write log lines
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogForm>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum LogForm {
+    Text,
+    Json,
+}
+
+impl LogArgs {
+    /// Starts the log with the given level and format where the flags say nothing.
+    fn init(&self, level: &str, format: LogFormat) -> Result<Logging, Failure> {
+        let level = self.log_level.as_deref().unwrap_or(level);
+        let format = self.log_format.map_or(format, |f| match f {
+            LogForm::Text => LogFormat::Text,
+            LogForm::Json => LogFormat::Json,
+        });
+        logging::init(format, level).map_err(|error| Failure::Usage(exit::chain(&error)))
+    }
+}

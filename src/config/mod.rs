@@ -1,1 +1,30 @@
-//! See ARCHITECTURE.md.
+//! Configuration: YAML files, includes and environment to a checked and resolved [`Plan`], or to all errors at once.
+
+mod diff;
+mod document;
+mod embedded;
+mod environment;
+mod glob;
+mod layers;
+mod load;
+mod model;
+mod parse;
+mod place;
+mod plan;
+mod problem;
+mod read;
+mod resolve;
+mod scalar;
+pub mod schema;
+mod substitute;
+#[cfg(test)]
+mod tests;
+mod tree;
+pub mod validate;
+
+pub use diff::{Diff, ExporterDiff, diff};
+pub use environment::Environment;
+pub use load::{load, load_with, view};
+pub use model::{LogEncoding, LogLevel, OwnProtocol};
+pub use plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, RuntimesPlan, ServicePlan};
+pub use problem::{ConfigErrors, Problem, Severity, render};

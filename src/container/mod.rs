@@ -1,1 +1,27 @@
-//! See ARCHITECTURE.md.
+//! Which containers run here: the inventory, what its entries say, the selector of a gadget, and the runtimes that fill it.
+//!
+//! Runtimes write through [`Inventory`]; everybody else reads an immutable [`Snapshot`], loaded once per batch.
+
+pub mod dictionary;
+mod early;
+mod hash;
+mod inventory;
+mod process;
+mod record;
+pub mod runtime;
+mod selector;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use dictionary::Attribute;
+pub use inventory::{GRACE, Inventory, InventoryStats, MAX_CONTAINERS};
+pub use process::host_mntns;
+pub use record::{Container, KubernetesMeta, RuntimeMeta};
+pub use selector::{Follower, InvalidTerm, LabelTerms, Selector, Terms};
+pub use snapshot::Snapshot;
+
+/// Whether this process runs in a Kubernetes cluster.
+pub fn in_kubernetes() -> bool {
+    ["NODE_NAME", "KUBERNETES_SERVICE_HOST"].iter().any(|key| std::env::var_os(key).is_some_and(|value| !value.is_empty()))
+}

@@ -1,9 +1,26 @@
 //! Data sources: how records come out of the kernel into a batch.
 
+mod iter;
+mod map;
+mod ring;
+#[cfg(test)]
+mod tests;
+mod timer;
+
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crate::batch::Batch;
+use crate::loader::Reader;
+
+/// The data source behind a gadget's reader.
+pub fn open(reader: Reader) -> Box<dyn Datasource> {
+    match reader {
+        Reader::Ring(source) => Box::new(ring::Ring::new(source)),
+        Reader::Map(source) => Box::new(map::MapEntries::new(source)),
+        Reader::Iter(source) => Box::new(iter::Iter::new(source)),
+    }
+}
 
 /// Something that yields records of one schema.
 pub trait Datasource: Send {
@@ -18,6 +35,11 @@ pub trait Datasource: Send {
 
     /// Records the kernel could not hand over so far, a running total that is never reset.
     fn lost(&mut self) -> u64;
+
+    /// Bytes that the kernel can hold for it before it loses records; 0 when it never does.
+    fn capacity(&self) -> usize {
+        0
+    }
 
     /// The last poll, after the programs have been detached: yields what is left in the kernel.
     ///
@@ -57,4 +79,10 @@ pub struct DatasourceError {
     pub doing: String,
     /// Why it failed.
     pub source: std::io::Error,
+}
+
+impl DatasourceError {
+    fn new(doing: String, source: std::io::Error) -> Self {
+        DatasourceError { doing, source }
+    }
 }

@@ -1,3 +1,30 @@
 //! What the running kernel says: clocks, features, processes, cgroups.
 
+pub mod bpf;
+pub mod capabilities;
+pub mod cgroupfs;
 pub mod clock;
+pub mod features;
+pub mod kallsyms;
+pub mod memory;
+pub mod perf;
+pub mod procfs;
+#[cfg(test)]
+mod tests;
+pub mod tracefs;
+pub mod types;
+pub mod wait;
+
+use std::path::{Path, PathBuf};
+
+/// Where a path of the host is found: below `HOST_ROOT` when that is set (in a container), else as it is.
+pub fn host_path(path: &Path) -> PathBuf {
+    match std::env::var_os("HOST_ROOT") {
+        Some(root) if !root.is_empty() => below(Path::new(&root), path),
+        _ => path.to_owned(),
+    }
+}
+
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}

@@ -1,2 +1,140 @@
-//! See ARCHITECTURE.md.
+//! Gets a gadget's programs into the kernel, attaches them, and hands out what reads their records.
+
+mod attach;
+mod error;
+mod filter;
+mod hook;
+mod maps;
+mod object;
+mod plan;
 pub mod prepare;
+mod program;
+mod reader;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use aya::maps::MapData;
+
+use crate::gadget::Gadget;
+use attach::Link;
+pub use error::LoadError;
+pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
+use hook::Hook;
+use object::LoadedProgram;
+use plan::{Plan, Source};
+pub use reader::{IterSource, LostSamples, MapSource, Reader, RingSource, Schedule};
+
+/// What the user decides about a gadget.
+pub struct Options<'a> {
+    /// Parameters by key; those that are missing have their defaults. [`Gadget::configure`] has applied those about data sources.
+    pub params: &'a BTreeMap<String, String>,
+    /// Only these mount namespaces; all when there is none.
+    pub mntns_filter: Option<&'a MntnsFilter>,
+    /// Size of each ring buffer in bytes, instead of the gadget's own. Rounded up to what the kernel can do.
+    pub ring_bytes: Option<u32>,
+}
+
+/// A gadget whose programs are in the kernel. Dropping it takes them out.
+pub struct Loaded {
+    gadget: String,
+    programs: Vec<LoadedProgram>,
+    maps: HashMap<String, MapData>,
+    links: Vec<Link>,
+    sources: Vec<Source>,
+    frequencies: HashMap<String, u64>,
+    filters: bool,
+    reading: bool,
+}
+
+/// Prepares, verifies and loads a gadget's programs and makes its maps. Nothing runs before [`Loaded::attach`].
+///
+/// # Errors
+/// When the object, a parameter or the kernel does not allow it; nothing stays behind.
+pub fn load(gadget: &Gadget, options: &Options<'_>) -> Result<Loaded, LoadError> {
+    let began = Instant::now();
+    let plan = Plan::of(gadget, options)?;
+    let loaded = plan.load(options)?;
+    tracing::debug!(gadget = loaded.gadget, programs = loaded.programs.len(), micros = micros(began), "gadget loaded");
+    Ok(loaded)
+}
+
+impl Loaded {
+    /// What reads the records of each data source, by its name. Only once: the readers own what they read.
+    ///
+    /// # Errors
+    /// When a map or program of a data source is missing or cannot be read, or the readers were handed out before.
+    pub fn readers(&mut self) -> Result<Vec<(String, Reader)>, LoadError> {
+        if std::mem::replace(&mut self.reading, true) {
+            return Err(LoadError::Invalid(format!("the readers of gadget {:?} have been handed out already", self.gadget)));
+        }
+        let sources = std::mem::take(&mut self.sources);
+        sources.into_iter().map(|source| self.reader(source)).collect()
+    }
+
+    fn reader(&mut self, source: Source) -> Result<(String, Reader), LoadError> {
+        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs)?;
+        Ok((source.name, reader))
+    }
+
+    /// Attaches every program that has a hook. Calling it twice attaches once.
+    ///
+    /// # Errors
+    /// The first failure, after what had been attached was detached again.
+    pub fn attach(&mut self) -> Result<(), LoadError> {
+        if !self.links.is_empty() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        for program in &self.programs {
+            let frequency = self.frequency(&program.hook);
+            match attach::attach(program, frequency) {
+                Ok(links) => self.links.extend(links),
+                Err(error) => {
+                    self.detach();
+                    return Err(error);
+                }
+            }
+        }
+        tracing::debug!(gadget = self.gadget, links = self.links.len(), micros = micros(began), "gadget attached");
+        Ok(())
+    }
+
+    fn frequency(&self, hook: &Hook) -> u64 {
+        const DEFAULT: u64 = 49;
+        match hook {
+            Hook::Sampler(name) => self.frequencies.get(name).copied().unwrap_or(DEFAULT),
+            _ => DEFAULT,
+        }
+    }
+
+    /// Detaches every program. Blocks while the kernel waits for running ones: 70 to 120 ms for each that hangs on a perf event.
+    pub fn detach(&mut self) {
+        if self.links.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let links = self.links.len();
+        self.links.clear();
+        tracing::debug!(gadget = self.gadget, links, micros = micros(began), "gadget detached");
+    }
+
+    /// Whether the programs look into [`Options::mntns_filter`]. When not, everything arrives and must be filtered here.
+    pub fn filters_in_kernel(&self) -> bool {
+        self.filters
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.detach();
+    }
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

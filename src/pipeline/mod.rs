@@ -1,1 +1,15 @@
-//! See ARCHITECTURE.md.
+//! A gadget at work: its data sources, the operators behind them, the exporters at the end, and the thread that drives them.
+
+mod build;
+mod error;
+mod instance;
+mod lane;
+mod pacer;
+mod selection;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use build::{Context, Exporters, build, check};
+pub use error::PipelineError;
+pub use instance::{Instance, State};

@@ -114,7 +114,7 @@ impl GadgetEntry {
     }
 
     /// Counts `n` records that never reached an exporter.
-    pub fn drop(&self, reason: DropReason, n: u64) {
+    pub fn count_dropped(&self, reason: DropReason, n: u64) {
         self.dropped.add(reason, n);
     }
 
@@ -168,7 +168,7 @@ pub struct ExporterEntry {
 
 impl ExporterEntry {
     /// Counts `n` accepted records that will not be delivered.
-    pub fn drop(&self, reason: DropReason, n: u64) {
+    pub fn count_dropped(&self, reason: DropReason, n: u64) {
         self.dropped.add(reason, n);
     }
 

@@ -1,5 +1,8 @@
-//! What the collector counts about itself: the ledger of every gadget and exporter.
+//! What the collector says about itself: the ledger of every gadget and exporter, its process, its log, its own traces and metrics.
 
 mod ledger;
+pub mod logging;
+pub mod otel;
+pub mod process;
 
 pub use ledger::{Counter, DropReason, ExporterEntry, ExporterTotals, GadgetEntry, GadgetTotals, Ledger};

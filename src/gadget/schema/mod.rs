@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
         let name = self.builder.name().to_owned();
         for field in self.manifest.fields(&name) {
             if self.builder.find(field).is_none() {
-                self.builder.promise(field, notes::expand(self.manifest.field(&name, field), field).annotations);
+                self.builder.annotate(field, notes::expand(self.manifest.field(&name, field), field).annotations);
             }
         }
         self.builder

@@ -1,0 +1,111 @@
+//! Compiles every gadget under `gadgets/`, packs each as an OCI image layout and writes the table that embeds them.
+//! The compiling and packing is the program's own (`src/image`), so an embedded image is made like any other.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[allow(dead_code)]
+#[path = "src/image/compile.rs"]
+mod compile;
+#[allow(dead_code)]
+#[path = "src/image/error.rs"]
+mod error;
+#[allow(dead_code)]
+#[path = "src/image/pack.rs"]
+mod pack;
+
+use error::ImageError;
+
+fn main() -> ExitCode {
+    for path in ["build.rs", "gadgets", "ebpf", "src/image/compile.rs", "src/image/pack.rs", "src/image/error.rs"] {
+        println!("cargo:rerun-if-changed={path}");
+    }
+    for variable in ["CLANG", "LLVM_STRIP", "SOURCE_DATE_EPOCH"] {
+        println!("cargo:rerun-if-env-changed={variable}");
+    }
+    match embed() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut cause: Option<&dyn std::error::Error> = Some(&error);
+            while let Some(error) = cause {
+                println!("cargo:error={}", error.to_string().replace('\n', "\ncargo:error="));
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn embed() -> Result<(), ImageError> {
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
+    let out = PathBuf::from(variable("OUT_DIR")).join("gadgets");
+    let machine = variable("CARGO_CFG_TARGET_ARCH");
+    let architecture = compile::go_architecture(&machine);
+    let toolchain = compile::Toolchain::discover()?;
+    let mut table = String::from("&[\n");
+    for folder in gadget_folders(&root.join("gadgets"))? {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let layout = out.join(&name);
+        // What an earlier build left is not part of this image.
+        let _ = std::fs::remove_dir_all(&layout);
+        create(&layout)?;
+        let object = toolchain.compile(&folder.join("program.bpf.c"), architecture, &root, &out)?;
+        let files = package(&name, &folder, BTreeMap::from([(architecture.to_owned(), object)]))?;
+        let _ = writeln!(table, "    ({name:?}, &[");
+        for (path, bytes) in &files {
+            let place = layout.join(path);
+            create(place.parent().unwrap_or(&layout))?;
+            write(&place, bytes)?;
+            let _ = writeln!(table, "        ({path:?}, include_bytes!({:?}) as &[u8]),", place.display().to_string());
+        }
+        table.push_str("    ] as &[(&str, &[u8])]),\n");
+    }
+    table.push_str("]\n");
+    write(&out.with_file_name("embedded_gadgets.rs"), table.as_bytes())
+}
+
+fn package(name: &str, folder: &Path, objects: BTreeMap<String, Vec<u8>>) -> Result<pack::Files, ImageError> {
+    let metadata_path = folder.join("gadget.yaml");
+    let metadata =
+        std::fs::read(&metadata_path).map_err(|source| ImageError::Io { action: "read", path: metadata_path.clone(), source })?;
+    let version = variable("CARGO_PKG_VERSION");
+    pack::pack(&pack::Recipe {
+        reference: &format!("ghcr.io/inspektor-gadget/gadget/{name}:latest"),
+        metadata: &metadata,
+        metadata_path: &metadata_path,
+        objects: &objects,
+        wasm: None,
+        version: &version,
+        builder: &version,
+        created: std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok()).unwrap_or(0),
+    })
+}
+
+fn gadget_folders(gadgets: &Path) -> Result<Vec<PathBuf>, ImageError> {
+    let failed = |source| ImageError::Io { action: "list", path: gadgets.to_owned(), source };
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(gadgets).map_err(failed)? {
+        let folder = entry.map_err(failed)?.path();
+        if folder.join("program.bpf.c").is_file() {
+            folders.push(folder);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+fn create(folder: &Path) -> Result<(), ImageError> {
+    std::fs::create_dir_all(folder).map_err(|source| ImageError::Io { action: "create", path: folder.to_owned(), source })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), ImageError> {
+    std::fs::write(path, bytes).map_err(|source| ImageError::Io { action: "write", path: path.to_owned(), source })
+}
+
+/// Cargo sets these for every build script; without them paths and names come out empty and the build fails on a file.
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}

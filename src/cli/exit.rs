@@ -1,0 +1,78 @@
+//! Exit codes and the only place that prints error chains: 0 done, 1 failed at run time, 64 usage or configuration.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use crate::config::ConfigErrors;
+use crate::daemon::DaemonError;
+
+const RUN_TIME: u8 = 1;
+const USAGE: u8 = 64;
+
+/// How a command failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// What the user asked for cannot be understood.
+    Usage(String),
+    /// The configuration.
+    Config(Box<ConfigErrors>),
+    /// What was asked for did not work.
+    RunTime(Box<dyn Error>),
+    /// The command has said everything already.
+    Silent(u8),
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        match error {
+            DaemonError::Config(errors) => Failure::Config(Box::new(errors)),
+            error => Failure::RunTime(Box::new(error)),
+        }
+    }
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Failure::Config(Box::new(errors))
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::RunTime(Box::new(error))
+    }
+}
+
+/// What clap could not parse; help and version are not failures.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    // The message goes where it can; a closed terminal is no reason to fail differently.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Prints a failure to standard error and gives its exit code.
+pub(super) fn code(result: Result<(), Failure>) -> ExitCode {
+    let (text, code) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Silent(code)) => return ExitCode::from(code),
+        Err(Failure::Usage(message)) => (format!("error: {message}"), USAGE),
+        Err(Failure::Config(errors)) => (errors.to_string(), USAGE),
+        Err(Failure::RunTime(error)) => (format!("error: {}", chain(&*error)), RUN_TIME),
+    };
+    super::output::error(text.trim_end());
+    ExitCode::from(code)
+}
+
+/// An error and what caused it, in one line but for causes that bring their own lines.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {message}");
+        cause = error.source();
+    }
+    text
+}

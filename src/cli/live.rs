@@ -1,0 +1,128 @@
+//! What `collect` shows while it runs: the start, a live line, reloads, the final ledger.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::time::Instant;
+
+use super::{exit, ledger, output};
+use crate::config::Diff;
+use crate::daemon::{DaemonError, Observer, Overview};
+use crate::telemetry::GadgetTotals;
+
+/// Seconds between two lines when standard error is not a terminal.
+const LINE_INTERVAL: u64 = 60;
+
+/// The terminal of a running collector.
+pub(super) struct Live {
+    quiet: bool,
+    terminal: bool,
+    shown: bool,
+    ticks: u64,
+    before: Option<(Instant, u64)>,
+}
+
+impl Live {
+    pub(super) fn new(quiet: bool) -> Self {
+        Live { quiet, terminal: io::stderr().is_terminal(), shown: false, ticks: 0, before: None }
+    }
+
+    fn line(&mut self, text: &str) {
+        self.erase();
+        output::error(text);
+    }
+
+    fn erase(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            let _ = write!(io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+
+    fn counts(&mut self, overview: &Overview) -> String {
+        let sum = |f: fn(&GadgetTotals) -> u64| overview.totals.iter().map(f).sum::<u64>();
+        let received = sum(|g| g.received);
+        let rate = match self.before.replace((overview.at, received)) {
+            Some((at, before)) => (received.saturating_sub(before)) as f64 / overview.at.duration_since(at).as_secs_f64().max(0.001),
+            None => 0.0,
+        };
+        let running = overview.gadgets.iter().filter(|g| g.running).count();
+        let exporters = || overview.totals.iter().flat_map(|g| &g.exporters);
+        let dropped = sum(GadgetTotals::dropped_total) + exporters().map(|e| e.dropped_total()).sum::<u64>();
+        let in_flight: u64 = exporters().map(|e| e.in_flight()).sum();
+        let mut line = format!("{running} gadgets | {} events | {rate:.0}/s", ledger::grouped(received));
+        // Writing to a String cannot fail.
+        let _ = write!(line, " | filtered {}", ledger::grouped(sum(GadgetTotals::filtered_total)));
+        let _ = write!(line, " | lost {} | dropped {}", ledger::grouped(sum(|g| g.lost)), ledger::grouped(dropped));
+        let _ = write!(line, " | in flight {}", ledger::grouped(in_flight));
+        for (id, status) in &overview.exporters {
+            if let Some(failing) = &status.failing {
+                let _ = write!(line, " | {id}: {failing}");
+            }
+        }
+        line
+    }
+}
+
+impl Observer for Live {
+    fn started(&mut self, overview: &Overview) {
+        let mut text = String::from("gadgetry is collecting\n");
+        for gadget in &overview.gadgets {
+            let _ = writeln!(text, "  gadget    {:<20} {}", gadget.name, gadget.image);
+        }
+        for (id, status) in &overview.exporters {
+            let _ = writeln!(text, "  exporter  {id:<20} {}", status.destination);
+        }
+        for runtime in &overview.runtimes {
+            let _ = writeln!(text, "  runtime   {runtime}");
+        }
+        if let Some(address) = overview.telemetry {
+            let _ = writeln!(text, "  metrics   of the collector     http://{address}/metrics");
+        }
+        if let Some(address) = overview.health {
+            let _ = writeln!(text, "  health    of the collector     http://{address}/");
+        }
+        self.line(text.trim_end());
+    }
+
+    fn tick(&mut self, overview: &Overview) {
+        let line = self.counts(overview);
+        self.ticks += 1;
+        if self.quiet {
+            return;
+        }
+        if self.terminal {
+            self.erase();
+            let width = terminal_width();
+            let cut: String = line.chars().take(width.saturating_sub(1)).collect();
+            let _ = write!(io::stderr().lock(), "{cut}");
+            let _ = io::stderr().flush();
+            self.shown = true;
+        } else if self.ticks.is_multiple_of(LINE_INTERVAL) {
+            self.line(&line);
+        }
+    }
+
+    fn reloaded(&mut self, result: Result<&Diff, &DaemonError>) {
+        let text = match result {
+            Ok(diff) => format!("configuration applied: {diff}"),
+            Err(DaemonError::Config(errors)) => format!("configuration refused, nothing changed:\n{errors}"),
+            Err(error) => format!("configuration refused, nothing changed: {}", exit::chain(error)),
+        };
+        self.line(text.trim_end());
+    }
+
+    fn stopping(&mut self) {
+        self.line("stopping: detaching gadgets and delivering what is queued");
+    }
+
+    fn stopped(&mut self, overview: &Overview) {
+        let table = ledger::table(&overview.totals);
+        self.line(table.trim_end());
+    }
+}
+
+fn terminal_width() -> usize {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ writes one winsize to the pointer it is given.
+    let asked = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    if asked == 0 && size.ws_col > 0 { usize::from(size.ws_col) } else { 100 }
+}

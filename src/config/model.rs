@@ -1,0 +1,254 @@
+//! The configuration as the user writes it: these types are the YAML's keys, and `config/schema.json` comes from them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::component::{ComponentId, MetricSpec};
+use crate::container::Selector;
+
+/// The keys of the top level.
+pub const SECTIONS: &[&str] = &["version", "gadgets", "include", "exporters", "service", "runtimes"];
+
+/// What holds where neither a file nor the environment says otherwise.
+pub fn defaults() -> Value {
+    json!({
+        "gadgets": [],
+        "include": [],
+        "exporters": {},
+        "service": {
+            "shutdown_timeout": "10s",
+            "telemetry": {"endpoint": "127.0.0.1:8888", "logs": {"level": "info", "encoding": "console"}},
+        },
+        "runtimes": {"docker": {"enabled": true, "socket": "/var/run/docker.sock"}},
+    })
+}
+
+/// A gadgetry configuration: which gadgets run, what happens to their events, and where they go.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "gadgetry configuration")]
+pub struct CollectorConfig {
+    /// Version of this format: `v1`.
+    pub version: Version,
+    /// The gadgets to run.
+    #[serde(default)]
+    pub gadgets: Vec<GadgetConfig>,
+    /// More files with gadgets and exporters, relative to this one; `*` and `?` in the last part of a path.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// Where events can go: settings by component id, `type` or `type/name`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub exporters: BTreeMap<ComponentId, Option<Value>>,
+    /// The collector itself.
+    #[serde(default)]
+    pub service: ServiceConfig,
+    /// Where containers are found.
+    #[serde(default)]
+    pub runtimes: RuntimesConfig,
+}
+
+/// Version of the format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Version {
+    /// The first.
+    V1,
+}
+
+/// One gadget to run.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GadgetConfig {
+    /// Unique name of this instance; a reload tells gadgets apart by it.
+    #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"))]
+    #[schemars(extend("x-expected" = "1 to 63 letters, digits, \".\", \"_\" or \"-\", a letter or digit first"))]
+    pub name: String,
+    /// The gadget image, e.g. `trace_exec`.
+    #[schemars(length(min = 1))]
+    pub image: String,
+    /// Parameters of the gadget itself, by their key.
+    #[serde(default)]
+    #[schemars(schema_with = "params_schema")]
+    pub params: BTreeMap<String, String>,
+    /// The containers whose events are wanted; everything when left out. Filtered in the kernel.
+    #[serde(default)]
+    pub containers: Selector,
+    /// What happens to the events, in this order: one operator per item.
+    #[serde(default)]
+    #[schemars(schema_with = "operators_schema")]
+    pub operators: Vec<BTreeMap<String, Value>>,
+    /// Metrics to be made of the events.
+    #[serde(default)]
+    pub metrics: Vec<MetricSpec>,
+    /// Ids of the exporters that get the events.
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub exporters: Vec<ComponentId>,
+}
+
+/// The collector itself.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceConfig {
+    /// Answers whether the collector is healthy, over HTTP. Off unless given.
+    #[serde(default)]
+    pub health: Option<EndpointConfig>,
+    /// What the collector tells about itself.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
+    /// How long a stop may take to deliver what is queued.
+    #[serde(default)]
+    #[schemars(extend("x-format" = "duration", "default" = "10s"))]
+    pub shutdown_timeout: Option<String>,
+}
+
+/// A socket to listen on.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointConfig {
+    /// Address and port.
+    #[schemars(extend("x-format" = "listen-address"))]
+    pub endpoint: String,
+}
+
+/// What the collector tells about itself.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// Address and port of the collector's own metrics; the empty text turns them off.
+    #[serde(default)]
+    #[schemars(extend("x-format" = "listen-address-or-empty", "default" = "127.0.0.1:8888"))]
+    pub endpoint: Option<String>,
+    /// The collector's own log.
+    #[serde(default)]
+    pub logs: LogsConfig,
+    /// Sends the collector's own traces and metrics over OTLP. Off unless given.
+    #[serde(default)]
+    pub otlp: Option<OwnTelemetryConfig>,
+}
+
+/// The collector's own log.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogsConfig {
+    /// The least severe messages that are shown.
+    #[serde(default)]
+    #[schemars(extend("default" = "info"))]
+    pub level: Option<LogLevel>,
+    /// How they are written.
+    #[serde(default)]
+    #[schemars(extend("default" = "console"))]
+    pub encoding: Option<LogEncoding>,
+}
+
+/// Severity of log messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// As a log filter spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+}
+
+/// Form of log messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogEncoding {
+    /// Lines for people.
+    #[default]
+    Console,
+    /// A JSON object per line.
+    Json,
+}
+
+/// Where the collector's own traces and metrics go.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnTelemetryConfig {
+    /// URL of the receiver, e.g. `http://127.0.0.1:4317`.
+    #[schemars(extend("x-format" = "http-url"))]
+    pub endpoint: String,
+    /// How it is spoken to.
+    #[serde(default)]
+    #[schemars(extend("default" = "grpc"))]
+    pub protocol: OwnProtocol,
+    /// Headers of every request.
+    #[serde(default)]
+    #[schemars(schema_with = "params_schema")]
+    pub headers: BTreeMap<String, String>,
+    /// How often metrics are sent.
+    #[serde(default)]
+    #[schemars(extend("x-format" = "duration", "default" = "60s"))]
+    pub interval: Option<String>,
+}
+
+/// Protocol of the collector's own telemetry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum OwnProtocol {
+    /// OTLP over gRPC.
+    #[default]
+    #[serde(rename = "grpc")]
+    Grpc,
+    /// OTLP over HTTP with protobuf bodies.
+    #[serde(rename = "http/protobuf")]
+    Http,
+}
+
+/// Where containers are found.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimesConfig {
+    /// Docker.
+    #[serde(default)]
+    pub docker: DockerConfig,
+}
+
+/// Docker.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DockerConfig {
+    /// Whether to ask Docker at all.
+    #[serde(default)]
+    #[schemars(extend("default" = true))]
+    pub enabled: Option<bool>,
+    /// Its socket.
+    #[serde(default)]
+    #[schemars(extend("default" = "/var/run/docker.sock"))]
+    pub socket: Option<String>,
+}
+
+/// Texts by key, where numbers and booleans may stand for the text they are written as.
+fn params_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "additionalProperties": {"type": ["string", "number", "boolean"], "x-text": true},
+    })
+}
+
+/// Operators by their key; `schema.rs` fills in the kinds.
+fn operators_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "items": {"type": "object", "minProperties": 1, "maxProperties": 1, "x-noun": "operator"},
+    })
+}

@@ -1,0 +1,78 @@
+//! Texts with a form of their own: durations, addresses to listen on, URLs. Each error completes "expected …".
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Longest duration: a year.
+const MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A duration as Go and the OpenTelemetry Collector write them: `300ms`, `1.5s`, `1h30m`, `0`.
+///
+/// # Errors
+/// What was expected.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "a duration such as 500ms, 10s or 1m30s".to_owned();
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut total = 0.0_f64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(expected)?;
+        let (number, behind) = rest.split_at(digits);
+        let unit_end = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(unit_end);
+        total += number.parse::<f64>().map_err(|_| expected())? * seconds(unit).ok_or_else(expected)?;
+        rest = behind;
+    }
+    let duration = Duration::try_from_secs_f64(total).map_err(|_| expected())?;
+    if text.is_empty() || duration > MAX { Err(expected()) } else { Ok(duration) }
+}
+
+fn seconds(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ns" => 1e-9,
+        "us" | "\u{b5}s" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    })
+}
+
+/// An address to listen on: `IP:port`, `[IPv6]:port` or `localhost:port`.
+///
+/// # Errors
+/// What was expected.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let literal = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    literal.as_deref().unwrap_or(text).parse().map_err(|_| "an address and port such as 127.0.0.1:8888 or [::]:8888".to_owned())
+}
+
+/// An `http://` or `https://` URL with a host.
+///
+/// # Errors
+/// What was expected.
+pub fn http_url(text: &str) -> Result<(), String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with(['/', ':']) && !host.contains(char::is_whitespace) => Ok(()),
+        _ => Err("a URL such as http://127.0.0.1:4317".to_owned()),
+    }
+}
+
+/// Checks `text` against one of the formats of our schemas; formats of others are not checked here.
+///
+/// # Errors
+/// What was expected.
+pub fn format(name: &str, text: &str) -> Result<(), String> {
+    match name {
+        "duration" => duration(text).map(drop),
+        "listen-address" => listen_address(text).map(drop),
+        "listen-address-or-empty" if text.is_empty() => Ok(()),
+        "listen-address-or-empty" => listen_address(text).map(drop),
+        "http-url" => http_url(text),
+        _ => Ok(()),
+    }
+}

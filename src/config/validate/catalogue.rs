@@ -1,0 +1,48 @@
+//! What validation must know about gadgets, behind a trait, so that it can be tested without any.
+
+use crate::component::MetricSpec;
+use crate::config::plan::OperatorPlan;
+
+/// The gadgets there are.
+pub trait Catalogue {
+    /// What the gadget `image`, running as `instance`, can be told and gives.
+    ///
+    /// # Errors
+    /// When there is no such image or it is broken.
+    fn gadget(&self, image: &str, instance: &str) -> Result<Box<dyn Facts>, Unavailable>;
+}
+
+/// Why a gadget is not to be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// The reason, as a sentence.
+    pub message: String,
+    /// The image that was most likely meant.
+    pub hint: Option<String>,
+}
+
+/// What is known about a gadget.
+pub trait Facts {
+    /// Keys of its parameters.
+    fn params(&self) -> Vec<String>;
+
+    /// Whether it has a parameter that users may call `key`.
+    fn has_param(&self, key: &str) -> bool {
+        self.params().iter().any(|known| known == key)
+    }
+
+    /// Whether `value` is one for the parameter `key`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check_param(&self, key: &str, value: &str) -> Result<(), String>;
+
+    /// Binds the operators to the gadget's fields: what is wrong, each with the index of the operator.
+    fn check_operators(&self, operators: &[OperatorPlan]) -> Vec<(usize, String)>;
+
+    /// Whether the fields of a metric are there after those operators.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn check_metric(&self, metric: &MetricSpec, operators: &[OperatorPlan]) -> Result<(), String>;
+}

@@ -1,0 +1,165 @@
+//! What a container's dictionary entry says: the attributes behind the enrichment fields, and its OpenTelemetry resource.
+
+use super::snapshot::{Entry, Snapshot};
+use super::{Container, RuntimeMeta};
+use crate::batch::{Dictionary, Kind, Value};
+
+/// An attribute of a container. The numbers are what [`Dictionary::value`] takes and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Attribute {
+    /// Name of the Kubernetes node.
+    Node = 0,
+    /// Namespace of the pod.
+    Namespace = 1,
+    /// Name of the pod.
+    PodName = 2,
+    /// Name of the container in its pod.
+    PodContainerName = 3,
+    /// Whether it uses the host's network.
+    HostNetwork = 4,
+    /// `k=v,k=v`.
+    PodLabels = 5,
+    /// Kind of the pod's owner. Always empty without the API server.
+    OwnerKind = 6,
+    /// Name of the pod's owner. Always empty without the API server.
+    OwnerName = 7,
+    /// Name the runtime knows it by.
+    ContainerName = 8,
+    /// Name of the runtime.
+    RuntimeName = 9,
+    /// Full id.
+    ContainerId = 10,
+    /// Process id of its first process.
+    ContainerPid = 11,
+    /// Image as the user named it.
+    ImageName = 12,
+    /// Digest of the image in its repository.
+    ImageDigest = 13,
+    /// Start in nanoseconds since the Unix epoch.
+    StartedAt = 14,
+}
+
+impl Attribute {
+    /// Every attribute, by number.
+    pub const ALL: [Attribute; 15] = [
+        Attribute::Node,
+        Attribute::Namespace,
+        Attribute::PodName,
+        Attribute::PodContainerName,
+        Attribute::HostNetwork,
+        Attribute::PodLabels,
+        Attribute::OwnerKind,
+        Attribute::OwnerName,
+        Attribute::ContainerName,
+        Attribute::RuntimeName,
+        Attribute::ContainerId,
+        Attribute::ContainerPid,
+        Attribute::ImageName,
+        Attribute::ImageDigest,
+        Attribute::StartedAt,
+    ];
+
+    /// The number a dictionary takes.
+    pub fn id(self) -> u16 {
+        self as u16
+    }
+
+    /// The type of its values.
+    pub fn kind(self) -> Kind {
+        match self {
+            Attribute::HostNetwork => Kind::Bool,
+            Attribute::ContainerPid => Kind::Uint(4),
+            Attribute::StartedAt => Kind::Int(8),
+            _ => Kind::Text,
+        }
+    }
+
+    /// The value when nothing is known.
+    fn unknown(self) -> Value<'static> {
+        match self.kind() {
+            Kind::Bool => Value::Bool(false),
+            Kind::Uint(_) => Value::Uint(0),
+            Kind::Int(_) => Value::Int(0),
+            _ => Value::Text(b""),
+        }
+    }
+
+    fn of(self, entry: &Entry) -> Value<'_> {
+        let Container { runtime, k8s, host_network, .. } = &entry.container;
+        let text = match self {
+            Attribute::HostNetwork => return Value::Bool(*host_network),
+            Attribute::ContainerPid => return Value::Uint(runtime.container_pid.into()),
+            Attribute::StartedAt => return Value::Int(runtime.container_started_at),
+            Attribute::Node | Attribute::OwnerKind | Attribute::OwnerName => "",
+            Attribute::Namespace => &k8s.namespace,
+            Attribute::PodName => &k8s.pod_name,
+            Attribute::PodContainerName => &k8s.container_name,
+            Attribute::PodLabels => &entry.pod_labels,
+            Attribute::ContainerName => &runtime.container_name,
+            Attribute::RuntimeName => &runtime.runtime_name,
+            Attribute::ContainerId => &runtime.container_id,
+            Attribute::ImageName => &runtime.container_image_name,
+            Attribute::ImageDigest => &runtime.container_image_digest,
+        };
+        Value::Text(text.as_bytes())
+    }
+}
+
+impl Dictionary for Snapshot {
+    fn value(&self, entry: u32, attribute: u16) -> Value<'_> {
+        let Some(&attribute) = Attribute::ALL.get(usize::from(attribute)) else { return Value::None };
+        if attribute == Attribute::Node {
+            return Value::Text(self.node.as_bytes());
+        }
+        self.entries.get(&entry).map_or(attribute.unknown(), |e| attribute.of(e))
+    }
+
+    fn resource(&self, entry: u32) -> Vec<(&'static str, String)> {
+        resource_attributes(self, entry)
+    }
+}
+
+/// An entry under the names of OpenTelemetry's semantic conventions; what is not known is left out.
+///
+/// `container.image.tags` and `container.image.repo_digests` are string arrays there: the one value here is their one element.
+pub fn resource_attributes(snapshot: &Snapshot, entry: u32) -> Vec<(&'static str, String)> {
+    let mut all = vec![("k8s.node.name", snapshot.node.to_string())];
+    if let Some(Container { runtime, k8s, .. }) = snapshot.container(entry) {
+        let (image, tag) = split_image(&runtime.container_image_name);
+        all.extend([
+            ("container.id", runtime.container_id.clone()),
+            ("container.name", runtime.container_name.clone()),
+            ("container.runtime.name", runtime.runtime_name.clone()),
+            ("container.image.name", image.to_owned()),
+            ("container.image.tags", tag.to_owned()),
+            ("container.image.id", runtime.container_image_id.clone()),
+            ("container.image.repo_digests", repo_digest(runtime, image)),
+            ("k8s.namespace.name", k8s.namespace.clone()),
+            ("k8s.pod.name", k8s.pod_name.clone()),
+            ("k8s.pod.uid", k8s.pod_uid.clone()),
+            ("k8s.container.name", k8s.container_name.clone()),
+        ]);
+    }
+    all.retain(|(_, value)| !value.is_empty());
+    all
+}
+
+fn repo_digest(runtime: &RuntimeMeta, image: &str) -> String {
+    if runtime.container_image_digest.is_empty() || image.is_empty() {
+        return String::new();
+    }
+    format!("{image}@{}", runtime.container_image_digest)
+}
+
+/// Repository and tag of an image name. The colon of a registry's port is not a tag's; a digest is neither.
+pub(super) fn split_image(name: &str) -> (&str, &str) {
+    if name.starts_with("sha256:") {
+        return ("", "");
+    }
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (name, ""),
+    }
+}

@@ -1,0 +1,140 @@
+//! From a process to its container: namespaces, cgroup, and the container id in the cgroup's path.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::record::Container;
+use crate::kernel::procfs::CgroupLine;
+use crate::kernel::{cgroupfs, host_path, procfs};
+
+/// Length of a container id in hexadecimal digits.
+const ID_LEN: usize = 64;
+
+/// The mount namespace of process 1; 0 when it cannot be told.
+pub fn host_mntns() -> u64 {
+    static HOST: OnceLock<u64> = OnceLock::new();
+    *HOST.get_or_init(|| {
+        // Looking at the namespaces of a process needs all capabilities it has; root may have fewer than process 1.
+        let own = || procfs::namespace_inode(std::process::id(), "mnt").ok().filter(|_| shares_mounts_with_init());
+        procfs::namespace_inode(1, "mnt").ok().or_else(own).unwrap_or(0)
+    })
+}
+
+/// Whether our mounts are those of process 1. Mount ids, which open each line of mountinfo, belong to one namespace only.
+fn shares_mounts_with_init() -> bool {
+    let root = |process: &str| {
+        let text = std::fs::read_to_string(host_path(Path::new("/proc")).join(process).join("mountinfo")).ok()?;
+        text.split(' ').next().map(str::to_owned)
+    };
+    let own = root(&std::process::id().to_string());
+    own.is_some() && own == root("1")
+}
+
+fn host_netns() -> Option<u64> {
+    let of = |pid| procfs::namespace_inode(pid, "net").ok();
+    of(1).or_else(|| of(std::process::id()).filter(|_| shares_mounts_with_init()))
+}
+
+/// Where cgroup v2 is mounted.
+pub fn unified_mount() -> Option<&'static Path> {
+    static MOUNT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    MOUNT.get_or_init(|| cgroupfs::unified_mount().ok().flatten()).as_deref()
+}
+
+/// Fills in the namespaces and the cgroup of the container's first process, `pid`. Returns a handle that keeps the
+/// number of the mount namespace from being given to another while it is open, when there is a descriptor to spare.
+///
+/// # Errors
+/// When the process is gone, or still in the host's mount namespace.
+pub fn inspect(container: &mut Container, pid: u32) -> io::Result<Option<OwnedFd>> {
+    let held = std::fs::File::open(host_path(Path::new("/proc")).join(format!("{pid}/ns/mnt"))).ok().map(OwnedFd::from);
+    let mntns = procfs::namespace_inode(pid, "mnt")?;
+    if mntns == host_mntns() || mntns == 0 {
+        return Err(io::Error::other(format!("process {pid} is in the host's mount namespace")));
+    }
+    container.runtime.container_pid = pid;
+    container.mntns = mntns;
+    container.netns = procfs::namespace_inode(pid, "net")?;
+    container.host_network = host_netns() == Some(container.netns);
+    set_cgroup(container, &procfs::cgroups(pid)?);
+    Ok(held)
+}
+
+fn set_cgroup(container: &mut Container, lines: &[CgroupLine]) {
+    if let Some(v1) = lines.iter().find(|l| l.hierarchy != 0 && l.path.len() > 1) {
+        container.cgroup_v1.clone_from(&v1.path);
+    }
+    let Some(v2) = lines.iter().find(|l| l.hierarchy == 0) else { return };
+    container.cgroup_v2.clone_from(&v2.path);
+    if let Some(mount) = unified_mount() {
+        let path = mount.join(v2.path.trim_start_matches('/'));
+        container.cgroup_id = std::fs::metadata(&path).map(|m| m.ino()).unwrap_or(0);
+        container.cgroup_path = path.to_string_lossy().into_owned();
+    }
+}
+
+/// A container id found in a cgroup path, and the runtime that writes paths like that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CgroupOwner {
+    /// Full container id.
+    pub id: String,
+    /// Name of the runtime; empty when the path does not tell.
+    pub runtime: &'static str,
+}
+
+impl CgroupOwner {
+    /// A record of all that is known so far.
+    pub fn container(&self) -> Container {
+        let mut container = Container::default();
+        container.runtime.container_id.clone_from(&self.id);
+        container.runtime.runtime_name = self.runtime.to_owned();
+        container
+    }
+}
+
+/// The container a cgroup's folder belongs to.
+pub fn owner_of(cgroup: &Path) -> Option<CgroupOwner> {
+    let name = |path: &Path| path.file_name().and_then(|n| n.to_str()).map(str::to_owned);
+    owner(&cgroup.parent().and_then(name).unwrap_or_default(), &name(cgroup)?)
+}
+
+/// The containers a process is in, innermost first. More than one when an engine runs inside a container.
+pub fn owners(lines: &[CgroupLine]) -> Vec<CgroupOwner> {
+    let unified = lines.iter().filter(|l| l.hierarchy == 0);
+    let others = lines.iter().filter(|l| l.hierarchy != 0);
+    unified.chain(others).map(|line| owners_in(&line.path)).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+fn owners_in(path: &str) -> Vec<CgroupOwner> {
+    let mut parent = "";
+    let mut found = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        if let Some(owner) = owner(parent, part) {
+            found.push(owner);
+        }
+        parent = part;
+    }
+    found.reverse();
+    found
+}
+
+/// `docker/<id>`, `docker-<id>.scope`, `cri-containerd-<id>.scope`, `crio-<id>`, `libpod-<id>.scope`, `kubepods/.../<id>`.
+fn owner(parent: &str, part: &str) -> Option<CgroupOwner> {
+    let stem = part.strip_suffix(".scope").unwrap_or(part);
+    let (prefix, id) = stem.rsplit_once(['-', ':']).unwrap_or(("", stem));
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if id.len() != ID_LEN || !id.bytes().all(hex) || prefix.ends_with("conmon") {
+        return None;
+    }
+    let runtime = match (prefix, parent) {
+        ("docker", _) | ("", "docker") => "docker",
+        ("cri-containerd", _) => "containerd",
+        ("crio", _) => "cri-o",
+        ("libpod", _) | ("", "libpod_parent") => "podman",
+        _ => "",
+    };
+    Some(CgroupOwner { id: id.to_owned(), runtime })
+}

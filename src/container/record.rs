@@ -1,0 +1,133 @@
+//! One container as the rest of the program and `list-containers` see it. The JSON is that of `ig list-containers -o json`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// A container. Empty members are left out of the JSON.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    /// What its runtime says about it.
+    pub runtime: RuntimeMeta,
+    /// What Kubernetes calls it.
+    pub k8s: KubernetesMeta,
+    /// The OCI runtime configuration, as JSON text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub oci_config: String,
+    /// Folder of the OCI bundle.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub bundle: String,
+    /// Id of the pod sandbox it belongs to.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sandbox_id: String,
+    /// Inode of its mount namespace; 0 before it runs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub mntns: u64,
+    /// Inode of its network namespace; 0 before it runs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub netns: u64,
+    /// Whether it shares the network namespace of process 1.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub host_network: bool,
+    /// Folder of its cgroup v2, mount point included.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cgroup_path: String,
+    /// Inode of [`Container::cgroup_path`], what `bpf_get_current_cgroup_id` returns.
+    #[serde(rename = "cgroupID", skip_serializing_if = "is_zero")]
+    pub cgroup_id: u64,
+    /// Path in the v1 hierarchies.
+    #[serde(rename = "cgroupV1", skip_serializing_if = "String::is_empty")]
+    pub cgroup_v1: String,
+    /// Path in the v2 hierarchy.
+    #[serde(rename = "cgroupV2", skip_serializing_if = "String::is_empty")]
+    pub cgroup_v2: String,
+    /// The labels its runtime keeps.
+    #[serde(skip)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The runtime's side of a container.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuntimeMeta {
+    /// `docker`, `containerd`, `cri-o` or `podman`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub runtime_name: String,
+    /// Full id, usually 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container_id: String,
+    /// Name without a leading slash.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container_name: String,
+    /// Process id of its first process on the host; 0 while it does not run.
+    #[serde(skip_serializing_if = "is_zero_u32")]
+    pub container_pid: u32,
+    /// Image as the user named it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container_image_name: String,
+    /// Id of the image, `sha256:...`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container_image_id: String,
+    /// Digest of the image in its repository, `sha256:...`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container_image_digest: String,
+    /// When it was started, in nanoseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "is_zero_i64")]
+    pub container_started_at: i64,
+}
+
+/// The Kubernetes side of a container.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KubernetesMeta {
+    /// Namespace of the pod.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Name of the pod.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub pod_name: String,
+    /// Labels of the pod.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pod_labels: BTreeMap<String, String>,
+    /// Name of the container in the pod.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container_name: String,
+    /// Unique id of the pod.
+    #[serde(rename = "podUID", skip_serializing_if = "String::is_empty")]
+    pub pod_uid: String,
+}
+
+impl KubernetesMeta {
+    /// Reads the labels that the kubelet gives to every container it starts.
+    pub fn from_labels(labels: &BTreeMap<String, String>) -> Self {
+        let get = |key: &str| labels.get(key).cloned().unwrap_or_default();
+        KubernetesMeta {
+            namespace: get("io.kubernetes.pod.namespace"),
+            pod_name: get("io.kubernetes.pod.name"),
+            pod_labels: BTreeMap::new(),
+            container_name: get("io.kubernetes.container.name"),
+            pod_uid: get("io.kubernetes.pod.uid"),
+        }
+    }
+}
+
+impl Container {
+    /// Whether labels say that this is a pod's pause container, which nobody wants to see.
+    pub fn is_sandbox(labels: &BTreeMap<String, String>) -> bool {
+        let is = |key: &str, value: &str| labels.get(key).is_some_and(|v| v == value);
+        is("io.kubernetes.docker.type", "podsandbox") || is("io.cri-containerd.kind", "sandbox")
+    }
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+fn is_zero_u32(n: &u32) -> bool {
+    *n == 0
+}
+
+fn is_zero_i64(n: &i64) -> bool {
+    *n == 0
+}

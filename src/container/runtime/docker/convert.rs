@@ -1,0 +1,91 @@
+//! The engine's answers as container records. Nothing in them is trusted to be there, or to be short.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::models::{ContainerInspectResponse, ContainerSummary, EventActor};
+
+use super::NAME;
+use crate::container::record::{Container, KubernetesMeta};
+
+/// Longest name or label kept, in bytes.
+const TEXT_LIMIT: usize = 4096;
+/// Most labels kept of one container.
+const LABEL_LIMIT: usize = 256;
+
+/// A container of the listing; `None` for a pod's pause container or an entry without id.
+pub(super) fn from_summary(summary: ContainerSummary) -> Option<Container> {
+    let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+    let mut container = record(&summary.id?, &name, &summary.image.unwrap_or_default(), summary.labels.unwrap_or_default())?;
+    container.runtime.container_image_id = text(&summary.image_id.unwrap_or_default());
+    Some(container)
+}
+
+/// A container as its `create` event describes it: labels are mixed with the event's own attributes.
+pub(super) fn from_event(actor: &EventActor) -> Option<Container> {
+    let attributes = actor.attributes.clone().unwrap_or_default();
+    let get = |key: &str| attributes.get(key).cloned().unwrap_or_default();
+    let (name, image) = (get("name"), get("image"));
+    record(actor.id.as_ref()?, &name, &image, attributes)
+}
+
+/// An inspected container and the process id of its first process, 0 if it does not run.
+pub(super) fn from_inspect(answer: ContainerInspectResponse) -> Option<(Container, u32)> {
+    let config = answer.config.unwrap_or_default();
+    let labels = config.labels.unwrap_or_default();
+    let mut container = record(&answer.id?, &answer.name.unwrap_or_default(), &config.image.unwrap_or_default(), labels)?;
+    container.runtime.container_image_id = text(&answer.image.unwrap_or_default());
+    let state = answer.state.unwrap_or_default();
+    container.runtime.container_started_at = state.started_at.as_deref().and_then(unix_ns).unwrap_or(0);
+    let pid = state.pid.filter(|_| state.running == Some(true));
+    Some((container, pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0)))
+}
+
+fn record(id: &str, name: &str, image: &str, labels: HashMap<String, String>) -> Option<Container> {
+    let mut labels: BTreeMap<String, String> = labels.into_iter().filter(|(k, v)| k.len() + v.len() <= TEXT_LIMIT).collect();
+    while labels.len() > LABEL_LIMIT {
+        labels.pop_last();
+    }
+    if Container::is_sandbox(&labels) || id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let mut container = Container { k8s: KubernetesMeta::from_labels(&labels), labels, ..Container::default() };
+    container.runtime.runtime_name = NAME.to_owned();
+    container.runtime.container_id = id.to_owned();
+    container.runtime.container_name = text(name.strip_prefix('/').unwrap_or(name));
+    container.runtime.container_image_name = text(image);
+    Some(container)
+}
+
+fn text(text: &str) -> String {
+    let mut end = text.len().min(TEXT_LIMIT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+/// Nanoseconds since the Unix epoch of `2026-11-21T10:26:49.123456789Z`; the engine always writes UTC. `None` for its
+/// zero time, the year 1, and for everything else.
+pub(super) fn unix_ns(stamp: &str) -> Option<i64> {
+    let (date, time) = stamp.strip_suffix('Z')?.split_once('T')?;
+    let [year, month, day] = numbers(date, '-')?;
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let [hour, minute, second] = numbers(clock, ':')?;
+    if !(1970..=2261).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) || fraction.len() > 9 {
+        return None;
+    }
+    let nanos: i64 = format!("{fraction:0<9}").parse().ok()?;
+    let seconds = days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
+    seconds.checked_mul(1_000_000_000)?.checked_add(nanos)
+}
+
+fn numbers(text: &str, separator: char) -> Option<[i64; 3]> {
+    let parts: Vec<i64> = text.split(separator).map(|p| p.parse::<u16>().ok().map(i64::from)).collect::<Option<_>>()?;
+    parts.try_into().ok()
+}
+
+/// Days from the epoch to a date of the Gregorian calendar. Years are counted from March, so that a leap day comes last.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468
+}

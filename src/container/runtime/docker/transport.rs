@@ -1,0 +1,119 @@
+//! A unix socket that stops listening to an engine that says too much: bollard itself reads answers of any length.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bollard::{BollardRequest, Docker};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+
+use super::DockerError;
+
+/// Most bytes of one answer, head included: the listing of several ten thousand containers.
+const ANSWER_LIMIT: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
+/// Most bytes of the event stream that make no event.
+pub(super) const EVENT_LIMIT: usize = 1 << 20;
+
+/// What is counted against the limit.
+#[derive(Clone)]
+pub(super) enum Limit {
+    /// Everything a connection ever says. Connections are not reused.
+    Answer,
+    /// The bytes since the reader of the events last set this to zero.
+    Event(Arc<AtomicUsize>),
+}
+
+/// A client for the engine behind `socket`. Connects on the first request.
+pub(super) fn client(socket: &Path, limit: Limit, timeout_s: u64) -> Result<Docker, DockerError> {
+    let connector = Connector { socket: socket.to_owned(), limit };
+    let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+    let http = Arc::new(http);
+    let transport = move |request: BollardRequest| -> Pin<Box<dyn Future<Output = _> + Send>> {
+        let http = http.clone();
+        Box::pin(async move { http.request(request).await.map_err(bollard::errors::Error::from) })
+    };
+    Docker::connect_with_custom_transport(transport, Some("http://docker"), timeout_s, bollard::API_DEFAULT_VERSION)
+        .map_err(|e| DockerError::Api { doing: "set up a client", source: Box::new(e) })
+}
+
+#[derive(Clone)]
+struct Connector {
+    socket: PathBuf,
+    limit: Limit,
+}
+
+impl<U> tower_service::Service<U> for Connector {
+    type Response = TokioIo<Limited>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: U) -> Self::Future {
+        let Connector { socket, limit } = self.clone();
+        Box::pin(async move { Ok(TokioIo::new(Limited { stream: UnixStream::connect(socket).await?, limit, count: 0 })) })
+    }
+}
+
+struct Limited {
+    stream: UnixStream,
+    limit: Limit,
+    count: usize,
+}
+
+impl Limited {
+    fn count(&mut self, read: usize) -> io::Result<()> {
+        let (count, most) = match &self.limit {
+            Limit::Answer => {
+                self.count += read;
+                (self.count, ANSWER_LIMIT)
+            }
+            Limit::Event(count) => (count.fetch_add(read, Ordering::Relaxed) + read, EVENT_LIMIT),
+        };
+        if count > most {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("answer longer than {most} bytes")));
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for Limited {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if let Poll::Ready(Ok(())) = result {
+            self.count(buffer.filled().len().saturating_sub(before))?;
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Limited {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl Connection for Limited {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}

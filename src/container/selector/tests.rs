@@ -1,0 +1,117 @@
+//! Selector semantics as documented, and what configurations may hold.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Follower, Selector};
+use crate::container::{Container, Inventory, host_mntns};
+
+fn container(id: &str, name: &str, mntns: u64) -> Container {
+    let mut c = Container { mntns, ..Container::default() };
+    c.runtime.container_id = id.to_owned();
+    c.runtime.container_name = name.to_owned();
+    c
+}
+
+fn selector(json: serde_json::Value) -> Selector {
+    serde_json::from_value(json).unwrap()
+}
+
+/// Every rule of the selector syntax decides as documented.
+#[test]
+fn table() {
+    let mut web = container("1", "web", 10);
+    web.labels.insert("app".to_owned(), "shop".to_owned());
+    let mut pod = container("2", "k8s_api_x", 11);
+    (pod.k8s.namespace, pod.k8s.pod_name, pod.k8s.container_name) = ("prod".into(), "api-1".into(), "api".into());
+    pod.k8s.pod_labels.insert("app".to_owned(), "api".to_owned());
+    for (json, on_web, on_pod) in [
+        (r#"{}"#, true, true),
+        (r#"{"names": ""}"#, true, true),
+        (r#"{"names": "web"}"#, true, false),
+        (r#"{"names": "api"}"#, false, true),
+        (r#"{"names": ["web", "api"]}"#, true, true),
+        (r#"{"names": "web,api"}"#, true, true),
+        (r#"{"names": "!web"}"#, false, true),
+        (r#"{"names": "!api"}"#, true, false),
+        (r#"{"names": ["web", "!web"]}"#, false, false),
+        (r#"{"names": "we"}"#, false, false),
+        (r#"{"names": "w*"}"#, false, false),
+        (r#"{"namespaces": ["prod"]}"#, false, true),
+        (r#"{"namespaces": "!prod"}"#, true, false),
+        (r#"{"names": "api", "namespaces": "test"}"#, false, false),
+        (r#"{"pods": "api-1"}"#, false, true),
+        (r#"{"labels": {"app": "shop"}}"#, true, false),
+        (r#"{"labels": "app=api"}"#, false, true),
+        (r#"{"labels": ["app=!shop"]}"#, false, true),
+        (r#"{"labels": {"tier": "!x"}}"#, false, false),
+        (r#"{"labels": {"!app": "shop"}}"#, false, true),
+        (r#"{"labels": "app=shop,tier=1"}"#, false, false),
+        (r#"{"host": true}"#, true, true),
+    ] {
+        let s: Selector = serde_json::from_str(json).unwrap();
+        assert_eq!((s.matches(&web), s.matches(&pod)), (on_web, on_pod), "{json}");
+    }
+}
+
+/// What means nothing is refused with the reason.
+#[test]
+fn refuses() {
+    for (json, reason) in [
+        (r#"{"name": "web"}"#, "unknown field"),
+        (r#"{"names": "a,,b"}"#, "empty value"),
+        (r#"{"names": ["!"]}"#, "empty value"),
+        (r#"{"names": {"a": 1}}"#, "a list of names"),
+        (r#"{"labels": "app"}"#, "key=value"),
+        (r#"{"labels": "a=b=c"}"#, "key=value"),
+        (r#"{"labels": {"!a": "!b"}}"#, "key=value"),
+        (r#"{"labels": {"": "b"}}"#, "key=value"),
+        (r#"{"host": "yes"}"#, "boolean"),
+    ] {
+        let error = serde_json::from_str::<Selector>(json).unwrap_err().to_string();
+        assert!(error.contains(reason), "{json}: {error}");
+    }
+}
+
+/// No filter at all only when nothing is left out; the host belongs to it unless containers are selected or it is refused.
+#[test]
+fn everything_and_the_host() {
+    for (json, everything, host) in [
+        (serde_json::json!({}), true, true),
+        (serde_json::json!({"host": true}), true, true),
+        (serde_json::json!({"host": false}), false, false),
+        (serde_json::json!({"names": "a"}), false, false),
+        (serde_json::json!({"names": "a", "host": true}), false, true),
+    ] {
+        let s = selector(json.clone());
+        assert_eq!((s.is_everything(), s.includes_host()), (everything, host), "{json}");
+    }
+}
+
+/// The follower's changes add up to the selected running containers, and it is silent when nothing changed.
+#[test]
+fn follower_tells_differences_only() {
+    let inventory = Inventory::new();
+    inventory.insert(container("1", "web", 10));
+    inventory.insert(container("2", "db", 20));
+    let mut follower = Follower::new(inventory.clone(), selector(serde_json::json!({"names": "web,cache"})));
+    assert_eq!(follower.changes(), (vec![10], vec![]));
+    assert_eq!(follower.changes(), (vec![], vec![]));
+    inventory.insert(container("3", "cache", 30));
+    assert_eq!(follower.changes(), (vec![30], vec![]));
+    inventory.remove("1");
+    inventory.remove("2");
+    // At once: the grace time is for naming only.
+    assert_eq!(follower.changes(), (vec![], vec![10]));
+    inventory.sweep(Instant::now() + 2 * crate::container::GRACE);
+    assert_eq!(follower.changes(), (vec![], vec![]));
+}
+
+/// `host: true` beside a selector lets the host's mount namespace through.
+#[test]
+fn follower_includes_the_host() {
+    let inventory: Arc<Inventory> = Inventory::new();
+    let mut follower = Follower::new(inventory, selector(serde_json::json!({"names": "web", "host": true})));
+    let (added, _) = follower.changes();
+    assert_eq!(added, if host_mntns() == 0 { vec![] } else { vec![host_mntns()] });
+}

@@ -1,0 +1,33 @@
+//! Why the daemon could not start, or a reload was refused.
+
+use crate::component::ComponentId;
+use crate::config::ConfigErrors;
+use crate::exporter::BuildError;
+use crate::pipeline::PipelineError;
+
+/// Why the daemon could not start, or a reload was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The configuration.
+    #[error("the configuration has errors")]
+    Config(#[source] ConfigErrors),
+    /// An exporter.
+    #[error("start exporter \"{id}\"")]
+    Exporter {
+        /// Its id.
+        id: ComponentId,
+        /// Why.
+        source: BuildError,
+    },
+    /// A gadget.
+    #[error(transparent)]
+    Gadget(#[from] PipelineError),
+    /// Everything else from the system: `doing` says what was done to what.
+    #[error("{doing}")]
+    System {
+        /// For instance "listen on 127.0.0.1:8888".
+        doing: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,146 @@
+//! Records that iterator programs write when they are read.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::timer::Timer;
+use super::{Datasource, DatasourceError, Progress, Wakeup};
+use crate::batch::Batch;
+use crate::kernel::bpf;
+use crate::loader::IterSource;
+
+/// Bytes read at once. The kernel fills at most eight pages per call.
+const CHUNK: usize = 32 << 10;
+
+/// A run over all programs.
+struct Run {
+    /// The program that is being read, by number.
+    program: usize,
+    /// What it is read through; not opened yet, or read to its end, when there is none.
+    file: Option<File>,
+}
+
+/// An iterator's records.
+pub(super) struct Iter {
+    source: IterSource,
+    timer: Timer,
+    run: Option<Run>,
+    buffer: Vec<u8>,
+    /// The part of the buffer that is still to be handed on.
+    pending: std::ops::Range<usize>,
+    drained: bool,
+}
+
+impl Iter {
+    pub(super) fn new(source: IterSource) -> Self {
+        let timer = Timer::start(source.schedule, Instant::now());
+        let size = CHUNK.max(source.record_size);
+        Iter { source, timer, run: None, buffer: vec![0; size], pending: 0..0, drained: false }
+    }
+
+    fn begin(&mut self) {
+        self.run = Some(Run { program: 0, file: None });
+        self.pending = 0..0;
+    }
+
+    /// Goes on with the run that is under way until it ends or the batch is full. A failed run is over.
+    fn advance(&mut self, batch: &mut Batch) -> Result<Progress, DatasourceError> {
+        loop {
+            if !self.hand_on(batch) {
+                return Ok(Progress::More);
+            }
+            match self.read() {
+                Ok(true) => {}
+                Ok(false) => return Ok(if self.timer.is_finished() { Progress::Finished } else { Progress::Drained }),
+                Err(error) => {
+                    let program = self.run.take().and_then(|run| self.source.links.get(run.program)).map_or("", |(name, _)| name);
+                    return Err(DatasourceError::new(format!("read iterator program {program:?}"), error));
+                }
+            }
+        }
+    }
+
+    /// Moves whole records into the batch; false when it got full before.
+    fn hand_on(&mut self, batch: &mut Batch) -> bool {
+        let size = self.source.record_size.max(1);
+        while let Some(record) = self.buffer.get(self.pending.clone()).and_then(|rest| rest.get(..size)) {
+            if batch.is_full() {
+                return false;
+            }
+            batch.push(record);
+            self.pending.start += size;
+        }
+        true
+    }
+
+    /// Reads on, behind what is left of a record; false when no run is under way any more.
+    fn read(&mut self) -> io::Result<bool> {
+        let Some(run) = &mut self.run else { return Ok(false) };
+        let Some((_, link)) = self.source.links.get(run.program) else {
+            self.run = None;
+            return Ok(false);
+        };
+        let file = match &mut run.file {
+            Some(file) => file,
+            None => run.file.insert(File::from(bpf::iterator_open(link.as_fd())?)),
+        };
+        let rest = self.pending.len();
+        self.buffer.copy_within(self.pending.clone(), 0);
+        self.pending = 0..rest;
+        let count = read_some(file, self.buffer.get_mut(rest..).unwrap_or_default())?;
+        self.pending.end += count;
+        if count > 0 {
+            return Ok(true);
+        }
+        if rest > 0 {
+            let text = format!("its output ends in the middle of a record ({rest} of {} bytes)", self.source.record_size);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        *run = Run { program: run.program + 1, file: None };
+        Ok(true)
+    }
+}
+
+/// The kernel gives up with EAGAIN after a million objects without output; it goes on from there.
+fn read_some(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            other => return other,
+        }
+    }
+}
+
+impl Datasource for Iter {
+    fn poll(&mut self, batch: &mut Batch) -> Result<Progress, DatasourceError> {
+        if self.run.is_none() && self.timer.tick(Instant::now()) {
+            self.begin();
+        }
+        self.advance(batch)
+    }
+
+    fn wakeup(&self) -> Wakeup<'_> {
+        if self.run.is_some() { Wakeup::After(Duration::ZERO) } else { self.timer.wakeup(Instant::now()) }
+    }
+
+    fn lost(&mut self) -> u64 {
+        0
+    }
+
+    /// Ends the run that is under way, and runs once more if the metadata asks for it.
+    fn drain(&mut self, batch: &mut Batch) -> Result<Progress, DatasourceError> {
+        if self.run.is_some() && self.advance(batch)? == Progress::More {
+            return Ok(Progress::More);
+        }
+        if self.timer.at_stop() && !self.drained && !self.timer.is_finished() {
+            self.begin();
+            self.drained = true;
+        }
+        match self.advance(batch)? {
+            Progress::Drained => Ok(Progress::Finished),
+            other => Ok(other),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Rows as a table: one line per event, widths and titles from the fields' annotations.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use super::cell::{self, Ellipsis};
+use crate::batch::{Batch, Field, FieldId, Kind, Schema, Value};
+use crate::component::BindError;
+
+const DEFAULT_WIDTH: usize = 16;
+/// No annotation makes a column wider.
+const MAX_WIDTH: usize = 4096;
+
+/// One column of the table.
+struct Column {
+    title: String,
+    field: FieldId,
+    kind: Kind,
+    width: usize,
+    right: bool,
+    ellipsis: Ellipsis,
+    hex: bool,
+    precision: usize,
+}
+
+/// Writes rows of one schema as lines of a table.
+pub struct Columns {
+    columns: Vec<Column>,
+    text: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl Columns {
+    /// A table of the fields that are not hidden, in their order; with `only`, of exactly those fields in that order.
+    ///
+    /// # Errors
+    /// When a field of `only` does not exist.
+    pub fn bind(schema: &Arc<Schema>, only: Option<&[String]>) -> Result<Self, BindError> {
+        let fields: Vec<FieldId> = match only {
+            Some(names) => {
+                let find = |name: &String| schema.find(name).ok_or_else(|| BindError::unknown_field(schema, name));
+                names.iter().map(find).collect::<Result<_, _>>()?
+            }
+            None => visible(schema),
+        };
+        let columns = fields.into_iter().filter_map(|id| column(schema, id)).collect();
+        Ok(Columns { columns, text: Vec::new(), scratch: Vec::new() })
+    }
+
+    /// Appends the line with the titles.
+    pub fn header(&self, out: &mut Vec<u8>) {
+        for (index, column) in self.columns.iter().enumerate() {
+            self.separate(index, out);
+            column.push(column.title.as_bytes(), self.is_last(index), out);
+        }
+        out.push(b'\n');
+    }
+
+    /// Appends row `row` of `batch` as a line.
+    pub fn row(&mut self, batch: &Batch, row: usize, out: &mut Vec<u8>) {
+        let mut text = std::mem::take(&mut self.text);
+        for (index, column) in self.columns.iter().enumerate() {
+            text.clear();
+            column.render(batch.value(row, column.field, &mut self.scratch), &mut text);
+            self.separate(index, out);
+            column.push(&text, self.is_last(index), out);
+        }
+        out.push(b'\n');
+        self.text = text;
+    }
+
+    fn separate(&self, index: usize, out: &mut Vec<u8>) {
+        if index > 0 {
+            out.push(b' ');
+        }
+    }
+
+    fn is_last(&self, index: usize) -> bool {
+        index + 1 == self.columns.len()
+    }
+}
+
+fn visible(schema: &Schema) -> Vec<FieldId> {
+    let shown = |f: &Field| !f.hidden && (f.kind != Kind::Struct || f.annotations.contains_key("columns.replace"));
+    let mut fields: Vec<_> = schema.iter().filter(|(_, f)| shown(f)).map(|(id, f)| (f.order, id)).collect();
+    fields.sort_by_key(|(order, _)| *order);
+    fields.into_iter().map(|(_, id)| id).collect()
+}
+
+fn column(schema: &Schema, id: FieldId) -> Option<Column> {
+    let field = schema.field(id)?;
+    let annotation = |key: &str| field.annotations.get(key).map(String::as_str);
+    let number = |key: &str| annotation(key).and_then(|text| text.parse::<usize>().ok());
+    let shown = annotation("columns.replace").and_then(|name| schema.find(name)).unwrap_or(id);
+    let kind = schema.field(shown)?.kind;
+    let width = match annotation("columns.width") {
+        Some("type") => cell::digits(kind),
+        _ => number("columns.width").unwrap_or(DEFAULT_WIDTH),
+    };
+    let title = annotation("columns.alias").filter(|alias| !alias.is_empty()).unwrap_or(&field.name).to_uppercase();
+    let most = number("columns.maxwidth").filter(|n| *n > 0).unwrap_or(MAX_WIDTH);
+    let least = number("columns.minwidth").unwrap_or(1).max(1);
+    Some(Column {
+        title,
+        field: shown,
+        kind,
+        width: width.min(most).max(least).min(MAX_WIDTH),
+        right: annotation("columns.alignment") == Some("right"),
+        ellipsis: Ellipsis::named(annotation("columns.ellipsis")),
+        hex: annotation("columns.hex") == Some("true"),
+        precision: number("columns.precision").unwrap_or(2).min(20),
+    })
+}
+
+impl Column {
+    fn render(&self, value: Value<'_>, out: &mut Vec<u8>) {
+        // Writing to a vector does not fail.
+        let _ = match value {
+            Value::None => Ok(()),
+            Value::Bool(truth) => write!(out, "{truth}"),
+            Value::Int(n) if self.hex => write!(out, "{:#x}", n as u64 & mask(self.kind)),
+            Value::Uint(n) if self.hex => write!(out, "{n:#x}"),
+            Value::Int(n) => write!(out, "{n}"),
+            Value::Uint(n) => write!(out, "{n}"),
+            Value::Float(n) => write!(out, "{n:.*}", self.precision),
+            Value::Bytes(raw) | Value::Array(_, raw) => write!(out, "<{} bytes>", raw.len()),
+            Value::Text(text) => {
+                cell::push_printable(out, text);
+                Ok(())
+            }
+        };
+    }
+
+    fn push(&self, text: &[u8], last: bool, out: &mut Vec<u8>) {
+        let text = String::from_utf8_lossy(text);
+        let start = out.len();
+        let used = cell::push_cut(out, &text, self.width, self.ellipsis);
+        let missing = self.width.saturating_sub(used);
+        if self.right {
+            let end = out.len();
+            out.resize(end + missing, b' ');
+            if let Some(cell) = out.get_mut(start..) {
+                cell.rotate_right(missing);
+            }
+        } else if !last {
+            out.resize(out.len() + missing, b' ');
+        }
+    }
+}
+
+fn mask(kind: Kind) -> u64 {
+    match kind {
+        Kind::Int(size @ 1..=7) => (1 << (u32::from(size) * 8)) - 1,
+        _ => u64::MAX,
+    }
+}

@@ -1,0 +1,38 @@
+//! Standard output, shared by the gadgets of an exporter.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+/// Where the text goes.
+pub(super) struct Terminal {
+    out: Mutex<Box<dyn Write + Send>>,
+    failing: Mutex<Option<String>>,
+    /// Whether escape sequences for colours are welcome.
+    pub color: bool,
+}
+
+impl Terminal {
+    /// Standard output, coloured when it is a terminal and `NO_COLOR` is not set.
+    pub fn stdout() -> Self {
+        let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        Terminal::new(Box::new(io::stdout()), color)
+    }
+
+    /// Any writer.
+    pub fn new(out: Box<dyn Write + Send>, color: bool) -> Self {
+        Terminal { out: Mutex::new(out), failing: Mutex::default(), color }
+    }
+
+    /// Writes `text` as one piece. A closed pipe is an error like any other.
+    pub fn write(&self, text: &[u8]) -> io::Result<()> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = out.write_all(text).and_then(|()| out.flush());
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = result.as_ref().err().map(ToString::to_string);
+        result
+    }
+
+    /// Why the last text was not written.
+    pub fn failing(&self) -> Option<String> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

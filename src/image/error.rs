@@ -1,0 +1,105 @@
+//! What can go wrong between a gadget's source, its image and its bytes.
+
+use std::path::PathBuf;
+
+/// An image could not be built, found or trusted. Messages leave out their `source`.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// No compiler that can target BPF was found.
+    #[error("no clang found for compiling BPF (tried {tried}): install the Debian package clang-16 or set CLANG")]
+    NoCompiler {
+        /// The programs tried, separated by commas.
+        tried: String,
+    },
+    /// The companion that removes DWARF was not found.
+    #[error("no llvm-strip found for BPF objects (tried {tried}): install the Debian package llvm-16 or set LLVM_STRIP")]
+    NoStrip {
+        /// The programs tried, separated by commas.
+        tried: String,
+    },
+    /// The compiler found fault with the source.
+    #[error("{} does not compile:\n{messages}", source_file.display())]
+    Compile {
+        /// What was compiled.
+        source_file: PathBuf,
+        /// The compiler's own words.
+        messages: String,
+    },
+    /// A tool could not be started or a file not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was being done, as a verb.
+        action: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A document could not be written or read.
+    #[error("{what} is malformed")]
+    Document {
+        /// Which document.
+        what: String,
+        /// Why it was refused.
+        #[source]
+        source: oci_spec::OciSpecError,
+    },
+    /// `gadget.yaml` is not YAML, or not of the shape the builder needs.
+    #[error("metadata {} is malformed", path.display())]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// Why it was refused.
+        #[source]
+        source: serde_saphyr::Error,
+    },
+    /// A name that is no image reference.
+    #[error("image reference {reference:?} is invalid: {reason}")]
+    Reference {
+        /// As it was given.
+        reference: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// No image of that name can be had.
+    #[error("no gadget image {reference:?} is embedded{}", did_you_mean(.suggestion))]
+    NotFound {
+        /// The normalised reference.
+        reference: String,
+        /// An embedded gadget of a similar name.
+        suggestion: Option<&'static str>,
+    },
+    /// The image is not made for this machine.
+    #[error("image {reference} has no manifest for architecture {architecture} (it has {available})")]
+    NoManifest {
+        /// The image.
+        reference: String,
+        /// What was looked for, in Go's spelling.
+        architecture: String,
+        /// What there is, separated by commas.
+        available: String,
+    },
+    /// A blob is not what its descriptor says, or too large.
+    #[error("blob {digest} ({what}) is refused: {reason}")]
+    Blob {
+        /// The digest in the descriptor.
+        digest: String,
+        /// What the blob was to be.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A reference resolved to something else than an image index.
+    #[error("{reference} is not an image index but {media_type}")]
+    NotAnIndex {
+        /// The image.
+        reference: String,
+        /// What it is.
+        media_type: String,
+    },
+}
+
+fn did_you_mean(suggestion: &Option<&'static str>) -> String {
+    suggestion.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+}

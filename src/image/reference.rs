@@ -1,0 +1,121 @@
+//! Image names: `trace_open` means `ghcr.io/inspektor-gadget/gadget/trace_open:latest`. The rules are upstream's, so that names
+//! mean the same here and there.
+
+use super::error::ImageError;
+
+/// Where names without a registry are looked for.
+const DEFAULT_DOMAIN: &str = "ghcr.io";
+/// Where names without a slash are looked for, in the default registry.
+const DEFAULT_FOLDER: &str = "inspektor-gadget/gadget/";
+/// Bytes of a reference that are worth looking at.
+const LENGTH_LIMIT: usize = 512;
+
+/// A name taken apart and completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Registry, perhaps with a port.
+    pub domain: String,
+    /// Path in the registry.
+    pub repository: String,
+    /// Tag; `latest` when neither tag nor digest was given.
+    pub tag: Option<String>,
+    /// `sha256:...`.
+    pub digest: Option<String>,
+}
+
+impl Reference {
+    /// Completes and checks a name.
+    pub fn parse(text: &str) -> Result<Self, ImageError> {
+        let refused = |reason| ImageError::Reference { reference: text.chars().take(LENGTH_LIMIT).collect(), reason };
+        if text.is_empty() {
+            return Err(refused("it is empty"));
+        }
+        if text.len() > LENGTH_LIMIT {
+            return Err(refused("it is too long"));
+        }
+        let (domain, rest) = split_domain(text);
+        let (rest, digest) = split_last(rest, '@');
+        // A colon in front of the last slash belongs to no tag.
+        let (repository, tag) = match rest.rfind(':').filter(|at| !rest[*at..].contains('/')) {
+            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+            None => (rest, None),
+        };
+        let folder = if domain == DEFAULT_DOMAIN && !repository.contains('/') { DEFAULT_FOLDER } else { "" };
+        let repository = format!("{folder}{repository}");
+        check(is_domain(domain), refused, "the registry's name is malformed")?;
+        check(
+            repository.split('/').all(is_component),
+            refused,
+            "the repository may have lower-case letters, digits and single . _ - between them",
+        )?;
+        check(tag.is_none_or(is_tag), refused, "the tag is malformed")?;
+        check(digest.is_none_or(is_digest), refused, "the digest is not sha256: and 64 hexadecimal digits")?;
+        let tag = tag.or_else(|| digest.is_none().then_some("latest"));
+        Ok(Self { domain: domain.to_owned(), repository, tag: tag.map(str::to_owned), digest: digest.map(str::to_owned) })
+    }
+
+    /// The name proper of an image in the default folder: `trace_open`.
+    pub fn gadget_name(&self) -> Option<&str> {
+        if self.domain != DEFAULT_DOMAIN {
+            return None;
+        }
+        self.repository.strip_prefix(DEFAULT_FOLDER).filter(|name| !name.contains('/'))
+    }
+}
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}/{}", self.domain, self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(out, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(out, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Text before the first slash is a registry if it looks like a host: a dot, a colon, a capital, or `localhost`.
+fn split_domain(text: &str) -> (&str, &str) {
+    match text.split_once('/') {
+        Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) || first.to_lowercase() != first => (first, rest),
+        _ => (DEFAULT_DOMAIN, text),
+    }
+}
+
+fn split_last(text: &str, mark: char) -> (&str, Option<&str>) {
+    text.rsplit_once(mark).map_or((text, None), |(before, after)| (before, Some(after)))
+}
+
+fn check(holds: bool, refused: impl Fn(&'static str) -> ImageError, reason: &'static str) -> Result<(), ImageError> {
+    if holds { Ok(()) } else { Err(refused(reason)) }
+}
+
+fn is_domain(text: &str) -> bool {
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let label = |label: &str| {
+        let inner = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        inner && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
+    };
+    host.split('.').all(label) && port.is_none_or(|port| port.parse::<u16>().is_ok() && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Letters and digits, between them one dot, one or two underscores or any number of dashes.
+fn is_component(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let mut separators = text.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()).filter(|part| !part.is_empty());
+    let separator = |part: &str| matches!(part, "." | "_" | "__") || part.bytes().all(|b| b == b'-');
+    let ends = text.bytes().next().is_some_and(plain) && text.bytes().last().is_some_and(plain);
+    ends && separators.all(separator)
+}
+
+fn is_tag(text: &str) -> bool {
+    let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    inner && (1..=128).contains(&text.len()) && !text.starts_with(['.', '-'])
+}
+
+fn is_digest(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:");
+    hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+}

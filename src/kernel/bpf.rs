@@ -1,0 +1,281 @@
+//! The `bpf(2)` calls that aya does not offer. Every pointer handed to the kernel comes from a checked slice.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// BPF_MAP_CREATE.
+pub const MAP_CREATE: u32 = 0;
+const MAP_LOOKUP_ELEM: u32 = 1;
+const MAP_UPDATE_ELEM: u32 = 2;
+const MAP_DELETE_ELEM: u32 = 3;
+const MAP_GET_NEXT_KEY: u32 = 4;
+const RAW_TRACEPOINT_OPEN: u32 = 17;
+const MAP_FREEZE: u32 = 22;
+const MAP_LOOKUP_AND_DELETE_BATCH: u32 = 25;
+const LINK_CREATE: u32 = 28;
+const ITER_CREATE: u32 = 33;
+
+/// Attach type of an iterator.
+pub const TRACE_ITER: u32 = 28;
+/// Attach type of a program on a perf event (5.15 and newer).
+pub const PERF_EVENT: u32 = 41;
+
+/// One `bpf(2)` call. The result is a descriptor or 0.
+///
+/// # Errors
+/// The kernel's.
+pub fn call(command: u32, attr: &mut [u8]) -> io::Result<RawFd> {
+    // SAFETY: `attr` is valid for its length, and the kernel reads and writes no more than that.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, libc::c_long::from(command), attr.as_mut_ptr(), attr.len()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as RawFd) }
+}
+
+/// A call whose result is a descriptor.
+///
+/// # Errors
+/// The kernel's.
+pub fn call_for_fd(command: u32, attr: &mut [u8]) -> io::Result<OwnedFd> {
+    let fd = call(command, attr)?;
+    // SAFETY: these commands return a descriptor that nobody else knows yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn put32(attr: &mut [u8], at: usize, value: u32) {
+    if let Some(to) = attr.get_mut(at..at + 4) {
+        to.copy_from_slice(&value.to_ne_bytes());
+    }
+}
+
+fn put64(attr: &mut [u8], at: usize, value: u64) {
+    if let Some(to) = attr.get_mut(at..at + 8) {
+        to.copy_from_slice(&value.to_ne_bytes());
+    }
+}
+
+fn element(map: BorrowedFd<'_>, key: *const u8, value: *mut u8) -> [u8; 32] {
+    let mut attr = [0u8; 32];
+    put32(&mut attr, 0, map.as_raw_fd() as u32);
+    put64(&mut attr, 8, key as u64);
+    put64(&mut attr, 16, value as u64);
+    attr
+}
+
+/// Sizes of a map, which the caller vouches for: buffers handed in with it are checked against them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Bytes of a key.
+    pub key: usize,
+    /// Bytes of a value, for per-CPU maps of all CPUs together (each rounded up to 8).
+    pub value: usize,
+}
+
+/// Reads one value.
+///
+/// # Errors
+/// The kernel's (ENOENT: no such key), or EINVAL for buffers that do not match `shape`.
+pub fn lookup(map: BorrowedFd<'_>, shape: Shape, key: &[u8], value: &mut [u8]) -> io::Result<()> {
+    check(key.len() == shape.key && value.len() == shape.value)?;
+    call(MAP_LOOKUP_ELEM, &mut element(map, key.as_ptr(), value.as_mut_ptr())).map(drop)
+}
+
+/// Sets one value.
+///
+/// # Errors
+/// The kernel's (E2BIG: the map is full), or EINVAL for buffers that do not match `shape`.
+pub fn update(map: BorrowedFd<'_>, shape: Shape, key: &[u8], value: &[u8]) -> io::Result<()> {
+    check(key.len() == shape.key && value.len() == shape.value)?;
+    call(MAP_UPDATE_ELEM, &mut element(map, key.as_ptr(), value.as_ptr().cast_mut())).map(drop)
+}
+
+/// Removes one entry.
+///
+/// # Errors
+/// The kernel's (ENOENT: no such key), or EINVAL for a key that does not match `shape`.
+pub fn delete(map: BorrowedFd<'_>, shape: Shape, key: &[u8]) -> io::Result<()> {
+    check(key.len() == shape.key)?;
+    call(MAP_DELETE_ELEM, &mut element(map, key.as_ptr(), std::ptr::null_mut())).map(drop)
+}
+
+/// The key behind `key`, or the first one; ENOENT at the end.
+///
+/// # Errors
+/// The kernel's, or EINVAL for keys that do not match `shape`.
+pub fn next_key(map: BorrowedFd<'_>, shape: Shape, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<()> {
+    check(key.is_none_or(|k| k.len() == shape.key) && next.len() == shape.key)?;
+    call(MAP_GET_NEXT_KEY, &mut element(map, key.map_or(std::ptr::null(), <[u8]>::as_ptr), next.as_mut_ptr())).map(drop)
+}
+
+/// Makes a map read-only for user space for good.
+///
+/// # Errors
+/// The kernel's.
+pub fn freeze(map: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = [0u8; 4];
+    put32(&mut attr, 0, map.as_raw_fd() as u32);
+    call(MAP_FREEZE, &mut attr).map(drop)
+}
+
+/// What a batch call did.
+#[derive(Debug)]
+pub struct BatchResult {
+    /// Entries written into the buffers, also when there was an error.
+    pub count: usize,
+    /// ENOENT at the end of the map; ENOSPC when a bucket has more entries than there is room.
+    pub error: Option<io::Error>,
+}
+
+/// Takes up to `count` entries out of a hash map. `cursor` is where the last call stopped (`None` starts anew) and `next` where this one did;
+/// the kernel writes at most `max(key size, 4)` bytes into it.
+pub fn lookup_and_delete_batch(
+    map: BorrowedFd<'_>,
+    cursor: Option<&[u8]>,
+    next: &mut [u8],
+    keys: &mut [u8],
+    values: &mut [u8],
+    count: u32,
+) -> BatchResult {
+    let mut attr = [0u8; 56];
+    put64(&mut attr, 0, cursor.map_or(0, |c| c.as_ptr() as u64));
+    put64(&mut attr, 8, next.as_mut_ptr() as u64);
+    put64(&mut attr, 16, keys.as_mut_ptr() as u64);
+    put64(&mut attr, 24, values.as_mut_ptr() as u64);
+    put32(&mut attr, 32, count);
+    put32(&mut attr, 36, map.as_raw_fd() as u32);
+    let error = call(MAP_LOOKUP_AND_DELETE_BATCH, &mut attr).err();
+    // After EINVAL, EPERM or EFAULT the count is what was asked for, not what was done.
+    let done = error.as_ref().is_none_or(|e| matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOSPC | libc::EINTR)));
+    let written = attr.get(32..36).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
+    BatchResult { count: if done { written.min(count) as usize } else { 0 }, error }
+}
+
+/// Attaches a program to a raw tracepoint; without a name the program must have been loaded for one (tp_btf, fentry, fexit).
+///
+/// # Errors
+/// The kernel's (ENOENT: no such tracepoint).
+pub fn raw_tracepoint_open(program: BorrowedFd<'_>, name: Option<&CStr>) -> io::Result<OwnedFd> {
+    let mut attr = [0u8; 16];
+    put64(&mut attr, 0, name.map_or(0, |n| n.as_ptr() as u64));
+    put32(&mut attr, 8, program.as_raw_fd() as u32);
+    call_for_fd(RAW_TRACEPOINT_OPEN, &mut attr)
+}
+
+/// Links a program to `target` (a perf event's descriptor) with an attach type.
+///
+/// # Errors
+/// The kernel's.
+pub fn link_create(program: BorrowedFd<'_>, target: Option<BorrowedFd<'_>>, attach_type: u32) -> io::Result<OwnedFd> {
+    let mut attr = [0u8; 48];
+    put32(&mut attr, 0, program.as_raw_fd() as u32);
+    put32(&mut attr, 4, target.map_or(0, |t| t.as_raw_fd() as u32));
+    put32(&mut attr, 8, attach_type);
+    call_for_fd(LINK_CREATE, &mut attr)
+}
+
+/// Links an iterator program, to a map when it iterates over one's elements.
+///
+/// # Errors
+/// The kernel's.
+pub fn iterator_link(program: BorrowedFd<'_>, map: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+    let info = map.map(|m| (m.as_raw_fd() as u32).to_ne_bytes());
+    let mut attr = [0u8; 48];
+    put32(&mut attr, 0, program.as_raw_fd() as u32);
+    put32(&mut attr, 8, TRACE_ITER);
+    if let Some(info) = &info {
+        put64(&mut attr, 16, info.as_ptr() as u64);
+        put32(&mut attr, 24, 4);
+    }
+    call_for_fd(LINK_CREATE, &mut attr)
+}
+
+/// One run of a linked iterator, to be read to its end.
+///
+/// # Errors
+/// The kernel's.
+pub fn iterator_open(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = [0u8; 8];
+    put32(&mut attr, 0, link.as_raw_fd() as u32);
+    call_for_fd(ITER_CREATE, &mut attr)
+}
+
+fn check(matches: bool) -> io::Result<()> {
+    if matches { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EINVAL)) }
+}
+
+/// A program as the kernel wants it.
+#[derive(Clone, Copy)]
+pub struct Code<'a> {
+    /// Name shown by `bpftool`; what the kernel does not take of it is left out.
+    pub name: &'a str,
+    /// BPF_PROG_TYPE_*.
+    pub kind: u32,
+    /// BPF_TRACE_* or 0.
+    pub attach_type: u32,
+    /// Type id of the hook in the kernel's BTF, or 0.
+    pub attach_to: u32,
+    /// The instructions.
+    pub instructions: &'a [aya_obj::generated::bpf_insn],
+    /// The license that it states.
+    pub license: &'a CStr,
+    /// The object's BTF, loaded.
+    pub btf: Option<BorrowedFd<'a>>,
+    /// Function records and their size in bytes.
+    pub functions: (&'a [u8], usize),
+    /// Line records and their size in bytes.
+    pub lines: (&'a [u8], usize),
+}
+
+/// Verifies and loads a program. With `log` the verifier writes into it what it saw.
+///
+/// # Errors
+/// The kernel's.
+pub fn load_program(code: &Code<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
+    const PROG_LOAD: u32 = 5;
+    let mut attr = [0u8; 120];
+    put32(&mut attr, 0, code.kind);
+    put32(&mut attr, 4, code.instructions.len() as u32);
+    put64(&mut attr, 8, code.instructions.as_ptr() as u64);
+    put64(&mut attr, 16, code.license.as_ptr() as u64);
+    if !log.is_empty() {
+        put32(&mut attr, 24, 1);
+        put32(&mut attr, 28, log.len() as u32);
+        put64(&mut attr, 32, log.as_mut_ptr() as u64);
+    }
+    let name = code.name.bytes().filter(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    for (to, byte) in attr.iter_mut().skip(48).zip(name.take(15)) {
+        *to = byte;
+    }
+    put32(&mut attr, 68, code.attach_type);
+    if let Some(btf) = code.btf {
+        put32(&mut attr, 72, btf.as_raw_fd() as u32);
+        put_records(&mut attr, 76, code.functions);
+        put_records(&mut attr, 92, code.lines);
+    }
+    put32(&mut attr, 108, code.attach_to);
+    call_for_fd(PROG_LOAD, &mut attr)
+}
+
+/// Record size, pointer and count, which stand in this order for both kinds of records.
+fn put_records(attr: &mut [u8], at: usize, (records, size): (&[u8], usize)) {
+    let Some(count) = records.len().checked_div(size).filter(|n| *n > 0) else { return };
+    put32(attr, at, size as u32);
+    put64(attr, at + 4, records.as_ptr() as u64);
+    put32(attr, at + 12, count as u32);
+}
+
+/// Loads an object's own types.
+///
+/// # Errors
+/// The kernel's.
+pub fn load_btf(btf: &[u8], log: &mut [u8]) -> io::Result<OwnedFd> {
+    const BTF_LOAD: u32 = 18;
+    let mut attr = [0u8; 32];
+    put64(&mut attr, 0, btf.as_ptr() as u64);
+    put32(&mut attr, 16, btf.len() as u32);
+    if !log.is_empty() {
+        put64(&mut attr, 8, log.as_mut_ptr() as u64);
+        put32(&mut attr, 20, log.len() as u32);
+        put32(&mut attr, 24, 1);
+    }
+    call_for_fd(BTF_LOAD, &mut attr)
+}

@@ -1,0 +1,66 @@
+//! What the running kernel offers to eBPF programs, probed by trying.
+
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// The kernel's own types. They are the same in every mount namespace, so HOST_ROOT plays no part.
+pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+const MAP_TYPE_HASH: u32 = 1;
+const MAP_TYPE_RINGBUF: u32 = 27;
+
+/// Release of the running kernel, as `uname -r` prints it.
+pub fn kernel_release() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    text.trim().to_owned()
+}
+
+/// Whether the kernel brings its types along, which relocating programs needs.
+pub fn has_btf() -> bool {
+    Path::new(KERNEL_BTF).exists()
+}
+
+/// Whether there are ring buffer maps (5.8 and newer). True when nobody can tell for lack of permission.
+pub fn has_ring_buffer() -> bool {
+    static PROBE: OnceLock<bool> = OnceLock::new();
+    // SAFETY: sysconf reads a constant.
+    let page = u32::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    *PROBE.get_or_init(|| !matches!(probe_map(MAP_TYPE_RINGBUF, 0, 0, page), Err(error) if error == libc::EINVAL))
+}
+
+/// Whether hash maps can be read in batches (5.6 and newer).
+pub fn has_batch_operations() -> bool {
+    static PROBE: OnceLock<bool> = OnceLock::new();
+    *PROBE.get_or_init(|| probe_batch().unwrap_or(false))
+}
+
+/// Whether the kernel is locked down so far that programs may not read its memory (`confidentiality`).
+pub fn locked_down() -> bool {
+    let text = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    text.contains("[confidentiality]")
+}
+
+/// The active security modules, comma separated; empty when securityfs is not mounted.
+pub fn security_modules() -> String {
+    std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default()
+}
+
+fn probe_map(kind: u32, key: u32, value: u32, entries: u32) -> Result<OwnedFd, i32> {
+    let mut attr = [0u8; 72];
+    for (chunk, word) in attr.chunks_exact_mut(4).zip([kind, key, value, entries]) {
+        chunk.copy_from_slice(&word.to_ne_bytes());
+    }
+    let fd = super::bpf::call(super::bpf::MAP_CREATE, &mut attr).map_err(|e| e.raw_os_error().unwrap_or(0))?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn probe_batch() -> Result<bool, i32> {
+    use std::os::fd::AsFd;
+    let map = probe_map(MAP_TYPE_HASH, 4, 4, 1)?;
+    let (mut keys, mut values, mut cursor) = ([0u8; 4], [0u8; 4], [0u8; 4]);
+    let result = super::bpf::lookup_and_delete_batch(map.as_fd(), None, &mut cursor, &mut keys, &mut values, 1);
+    // An empty map answers ENOENT; a kernel that does not know the command answers EINVAL or ENOTSUPP.
+    Ok(result.error.is_none_or(|e| e.raw_os_error() == Some(libc::ENOENT)))
+}

@@ -1,0 +1,25 @@
+//! Which functions the kernel has.
+
+use std::io::{self, BufRead, BufReader};
+
+/// Whether the kernel or one of its modules has a function of this name. Reads the whole list: some 10 ms.
+///
+/// # Errors
+/// When `/proc/kallsyms` cannot be read.
+pub fn has_function(name: &str) -> io::Result<bool> {
+    find_function(BufReader::with_capacity(1 << 16, std::fs::File::open("/proc/kallsyms")?), name.as_bytes())
+}
+
+/// Lines are `<address> <type> <name>[\t[module]]`; functions have type t, T, w or W.
+pub(super) fn find_function(mut list: impl BufRead, name: &[u8]) -> io::Result<bool> {
+    let mut line = Vec::with_capacity(256);
+    while list.read_until(b'\n', &mut line)? > 0 {
+        let mut parts = line.split(|b| b.is_ascii_whitespace()).skip(1);
+        let kind = parts.next().unwrap_or_default();
+        if matches!(kind, b"t" | b"T" | b"w" | b"W") && parts.next() == Some(name) {
+            return Ok(true);
+        }
+        line.clear();
+    }
+    Ok(false)
+}

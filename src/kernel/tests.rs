@@ -1,0 +1,125 @@
+//! The kernel's text formats and what can be asked of the running one.
+
+#![allow(clippy::print_stderr)]
+
+use std::path::Path;
+
+use super::*;
+
+#[test]
+fn host_paths_go_below_the_root() {
+    assert_eq!(below(Path::new("/host"), Path::new("/proc/1/ns")), Path::new("/host/proc/1/ns"));
+    assert_eq!(below(Path::new("/"), Path::new("/proc")), Path::new("/proc"));
+}
+
+#[test]
+fn namespaces_of_this_process_are_what_stat_says() {
+    use std::os::unix::fs::MetadataExt;
+    for kind in ["mnt", "net", "pid"] {
+        let stat = std::fs::metadata(format!("/proc/self/ns/{kind}")).unwrap();
+        assert_eq!(procfs::namespace_inode(std::process::id(), kind).unwrap(), stat.ino());
+    }
+    assert_eq!(procfs::parse_namespace(Path::new("mnt:[x]")), None);
+}
+
+#[test]
+fn a_process_that_is_gone_is_not_found() {
+    let error = procfs::namespace_inode(u32::MAX, "mnt").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+}
+
+#[test]
+fn cgroup_lines_keep_colons_in_paths() {
+    let line = procfs::parse_cgroup("0::/docker/a:b").unwrap();
+    assert_eq!((line.hierarchy, line.controllers.as_str(), line.path.as_str()), (0, "", "/docker/a:b"));
+    assert_eq!(procfs::parse_cgroup("3:memory,cpu:/x").unwrap().controllers, "memory,cpu");
+    assert_eq!(procfs::parse_cgroup("nonsense"), None);
+}
+
+#[test]
+fn every_process_is_in_a_cgroup() {
+    assert!(!procfs::cgroups(std::process::id()).unwrap().is_empty());
+}
+
+#[test]
+fn start_time_survives_a_name_with_parentheses() {
+    let stat = b"7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 1";
+    assert_eq!(procfs::parse_start_time(stat), Some(4711));
+    assert_eq!(procfs::parse_start_time(b"7 (a"), None);
+    assert!(procfs::start_time(std::process::id()).unwrap() > 0);
+}
+
+#[test]
+fn the_unified_mount_of_a_hybrid_system_is_found() {
+    let mountinfo = "30 29 0:26 / /sys/fs/cgroup/memory rw shared:1 - cgroup cgroup rw,memory\n\
+        31 29 0:27 /sub /odd\\040place rw - cgroup2 none rw\n\
+        32 29 0:27 / /sys/fs/cgroup/unified rw shared:2 - cgroup2 cgroup2 rw\n";
+    assert_eq!(cgroupfs::find_unified(mountinfo).unwrap(), Path::new("/sys/fs/cgroup/unified"));
+    let only_sub: String = mountinfo.lines().take(2).map(|l| format!("{l}\n")).collect();
+    assert_eq!(cgroupfs::find_unified(&only_sub).unwrap(), Path::new("/odd place"));
+    assert_eq!(cgroupfs::find_unified("30 29 0:26 / /a rw - cgroup cgroup rw\n"), None);
+}
+
+#[test]
+fn the_unified_mount_of_this_machine_holds_our_cgroup() {
+    let Some(mount) = cgroupfs::unified_mount().unwrap() else { return eprintln!("skipped: no cgroup2 mounted") };
+    assert!(mount.join("cgroup.procs").exists(), "{mount:?}");
+}
+
+#[test]
+fn missing_capabilities_are_named_and_sys_admin_covers_them() {
+    assert_eq!(capabilities::missing(0), ["CAP_BPF", "CAP_PERFMON"]);
+    assert_eq!(capabilities::missing(1 << 39), ["CAP_PERFMON"]);
+    assert!(capabilities::missing(1 << 21).is_empty());
+    assert_eq!(capabilities::parse_effective("Name:\tx\nCapEff:\t000001ffffffffff\n"), Some(0x1ff_ffff_ffff));
+}
+
+#[test]
+fn functions_are_told_from_data() {
+    let list = b"ffff T do_it\nffff d table\nffff t helper\t[module]\n";
+    assert!(kallsyms::find_function(&list[..], b"do_it").unwrap());
+    assert!(kallsyms::find_function(&list[..], b"helper").unwrap());
+    assert!(!kallsyms::find_function(&list[..], b"table").unwrap());
+}
+
+#[test]
+fn this_kernel_has_what_the_gadgets_need() {
+    if !capabilities::missing_capabilities().is_empty() {
+        return eprintln!("skipped: not privileged");
+    }
+    assert!(features::has_ring_buffer());
+    assert!(features::has_batch_operations());
+    assert!(!features::kernel_release().is_empty());
+}
+
+#[test]
+fn tracepoints_have_ids_and_unknown_ones_are_not_found() {
+    if !capabilities::missing_capabilities().is_empty() {
+        return eprintln!("skipped: not privileged");
+    }
+    assert!(tracefs::tracepoint_id("sched", "sched_process_exec").unwrap() > 0);
+    assert_eq!(tracefs::tracepoint_id("sched", "no_such_thing").unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(tracefs::tracepoint_id("..", "x").unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn the_scan_of_the_kernels_types_agrees_with_aya() {
+    if !features::has_btf() {
+        return eprintln!("skipped: no BTF");
+    }
+    let types = types::KernelTypes::read().unwrap();
+    let found = types.find("bpf_iter_task", types::TypeKind::Function).unwrap();
+    let whole = aya::Btf::from_sys_fs().unwrap();
+    assert_eq!(found, whole.id_by_type_name_kind("bpf_iter_task", aya_obj::btf::BtfKind::Func).unwrap());
+    let typedef = whole.id_by_type_name_kind("btf_trace_sched_switch", aya_obj::btf::BtfKind::Typedef).unwrap();
+    assert_eq!(types.find("btf_trace_sched_switch", types::TypeKind::Typedef), Some(typedef));
+    assert_eq!(types.find("no_such_type", types::TypeKind::Typedef), None);
+}
+
+#[test]
+fn broken_types_are_no_types() {
+    let whole = std::fs::read(features::KERNEL_BTF).unwrap_or_default();
+    for len in [0, 1, 4, 8, 23, 24, 40, 1000].into_iter().filter(|len| *len <= whole.len()) {
+        assert_eq!(types::find(&whole[..len], b"int", 8), None);
+    }
+}

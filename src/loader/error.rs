@@ -1,0 +1,138 @@
+//! Why a gadget could not be loaded or attached.
+
+use std::io;
+
+use crate::kernel::{capabilities, features};
+
+/// Why a gadget could not be loaded, attached or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The image has no eBPF layer.
+    #[error("gadget {gadget:?} has no eBPF object to load")]
+    NoObject {
+        /// The gadget's name.
+        gadget: String,
+    },
+    /// The kernel brings no types along, so that programs cannot be fitted to it.
+    #[error("the kernel has no type information: {} is missing (CONFIG_DEBUG_INFO_BTF)", features::KERNEL_BTF)]
+    NoBtf,
+    /// A parameter that the gadget does not have.
+    #[error("gadget {gadget:?} has no parameter {key:?}{}", suggestion.as_ref().map(|s| format!(", did you mean {s:?}?")).unwrap_or_default())]
+    UnknownParameter {
+        /// The gadget's name.
+        gadget: String,
+        /// The key that was given.
+        key: String,
+        /// The nearest key there is.
+        suggestion: Option<String>,
+    },
+    /// A parameter's value that does not fit it.
+    #[error("parameter {key:?} of gadget {gadget:?} cannot be {value:?}")]
+    Parameter {
+        /// The gadget's name.
+        gadget: String,
+        /// The parameter.
+        key: String,
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The object is broken, or asks for something that is not offered.
+    #[error("{doing}")]
+    Object {
+        /// For instance `relocate object of gadget "x"`.
+        doing: String,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A map cannot be made or shared.
+    #[error("create map {map:?} of gadget {gadget:?}{hint}")]
+    Map {
+        /// The gadget's name.
+        gadget: String,
+        /// The map.
+        map: String,
+        /// What may help, with a colon in front; or nothing.
+        hint: String,
+        /// What the kernel said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The verifier refused a program.
+    #[error("the verifier refused program {program:?}; its last lines:\n{log}")]
+    Verifier {
+        /// The program.
+        program: String,
+        /// Up to 20 lines.
+        log: String,
+        /// What the kernel returned.
+        source: io::Error,
+    },
+    /// The kernel does not let this process do it.
+    #[error("{doing}: {reason}")]
+    Permission {
+        /// What was being done to what.
+        doing: String,
+        /// The missing capability, or what else there is to say.
+        reason: String,
+        /// What the kernel returned.
+        source: io::Error,
+    },
+    /// The kernel lacks what a program hooks into.
+    #[error("the kernel has no {hook}, which program {program:?} needs")]
+    NoHook {
+        /// The program.
+        program: String,
+        /// The kind of hook and its name.
+        hook: String,
+    },
+    /// A kind of program that is not loaded yet.
+    #[error("program {program:?} is in section {section:?}, which is not supported yet")]
+    Unsupported {
+        /// The program.
+        program: String,
+        /// Its section.
+        section: String,
+    },
+    /// Anything else the kernel refused.
+    #[error("{doing}")]
+    Kernel {
+        /// What was being done to what.
+        doing: String,
+        /// What the kernel returned.
+        source: io::Error,
+    },
+    /// The gadget's metadata and its object do not agree, as a sentence.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl LoadError {
+    /// A refusal of the kernel, with the reason if it is one of permission.
+    pub(super) fn kernel(doing: String, source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => LoadError::Permission { doing, reason: explain_permission(), source },
+            _ => LoadError::Kernel { doing, source },
+        }
+    }
+
+    pub(super) fn object(doing: String, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        LoadError::Object { doing, source: Box::new(source) }
+    }
+}
+
+/// Why the kernel may have refused something to this process.
+pub(super) fn explain_permission() -> String {
+    explain(&capabilities::missing_capabilities(), features::locked_down(), features::security_modules().trim())
+}
+
+pub(super) fn explain(missing: &[&str], locked_down: bool, modules: &str) -> String {
+    if !missing.is_empty() {
+        return format!("this process lacks {}", missing.join(" and "));
+    }
+    if locked_down {
+        return "the kernel is locked down (confidentiality mode)".to_owned();
+    }
+    let active = if modules.is_empty() { String::new() } else { format!(" (active: {modules})") };
+    format!("no capability is missing, so lockdown or another security module refuses it{active}")
+}

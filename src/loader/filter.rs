@@ -1,0 +1,87 @@
+//! The map of mount namespaces that a gadget's programs look into to see whether they are wanted.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::error::LoadError;
+use crate::kernel::bpf::{self, Shape};
+
+/// Containers that a filter has room for.
+pub const DEFAULT_ENTRIES: u32 = 1024;
+
+const HASH: u32 = 1;
+const SHAPE: Shape = Shape { key: 8, value: 4 };
+
+/// A set of mount namespaces, shared with a gadget's programs. Changes take effect at once.
+pub struct MntnsFilter {
+    map: OwnedFd,
+}
+
+impl MntnsFilter {
+    /// An empty set with room for [`DEFAULT_ENTRIES`]: nothing passes.
+    ///
+    /// # Errors
+    /// When the kernel refuses the map.
+    pub fn create() -> Result<Self, LoadError> {
+        Self::with_entries(DEFAULT_ENTRIES)
+    }
+
+    /// An empty set with room for `entries` namespaces.
+    ///
+    /// # Errors
+    /// When the kernel refuses the map.
+    pub fn with_entries(entries: u32) -> Result<Self, LoadError> {
+        let mut attr = [0u8; 48];
+        for (to, word) in attr.chunks_exact_mut(4).zip([HASH, SHAPE.key as u32, SHAPE.value as u32, entries]) {
+            to.copy_from_slice(&word.to_ne_bytes());
+        }
+        for (to, byte) in attr.iter_mut().skip(28).zip(b"mntns_filter") {
+            *to = *byte;
+        }
+        let fd = bpf::call(bpf::MAP_CREATE, &mut attr).map_err(|e| LoadError::kernel("create mount namespace filter map".to_owned(), e))?;
+        // SAFETY: the kernel has just made this descriptor for us.
+        Ok(MntnsFilter { map: unsafe { OwnedFd::from_raw_fd(fd) } })
+    }
+
+    /// Lets a mount namespace through. Letting it through twice is the same as once.
+    ///
+    /// # Errors
+    /// E2BIG when the set is full.
+    pub fn insert(&self, mntns: u64) -> io::Result<()> {
+        bpf::update(self.map.as_fd(), SHAPE, &mntns.to_ne_bytes(), &1u32.to_ne_bytes())
+    }
+
+    /// Lets a mount namespace through no longer. Removing what is not there is no error.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn remove(&self, mntns: u64) -> io::Result<()> {
+        match bpf::delete(self.map.as_fd(), SHAPE, &mntns.to_ne_bytes()) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Whether a mount namespace is let through.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn contains(&self, mntns: u64) -> io::Result<bool> {
+        let mut value = [0; 4];
+        match bpf::lookup(self.map.as_fd(), SHAPE, &mntns.to_ne_bytes(), &mut value) {
+            Ok(()) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The map itself, to bind programs to it.
+    pub(super) fn map(&self) -> BorrowedFd<'_> {
+        self.map.as_fd()
+    }
+
+    /// Whether programs that declare a map like this can use ours. Its size and flags are the owner's business.
+    pub(super) fn fits(declared: &aya_obj::Map) -> bool {
+        (declared.map_type(), declared.key_size(), declared.value_size()) == (HASH, SHAPE.key as u32, SHAPE.value as u32)
+    }
+}

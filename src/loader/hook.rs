@@ -1,0 +1,113 @@
+//! What a program hooks into, as its ELF section says.
+
+use crate::kernel::types::TypeKind;
+
+/// What a program hooks into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hook {
+    /// A static tracepoint through a perf event.
+    Tracepoint { category: String, name: String },
+    /// A tracepoint's raw arguments.
+    RawTracepoint(String),
+    /// A tracepoint's typed arguments.
+    TypedTracepoint(String),
+    /// Entry of a kernel function.
+    Kprobe(String),
+    /// Return of a kernel function.
+    Kretprobe(String),
+    /// Entry of a kernel function through a trampoline.
+    Fentry(String),
+    /// Return of a kernel function through a trampoline.
+    Fexit(String),
+    /// Walks over kernel objects when asked to.
+    Iterator(String),
+    /// Samples CPUs; the name under which the metadata says how often.
+    Sampler(String),
+    /// Anything else.
+    Other,
+}
+
+const KPROBE: u32 = 2;
+const TRACEPOINT: u32 = 5;
+const PERF_EVENT: u32 = 7;
+const RAW_TRACEPOINT: u32 = 17;
+const TRACING: u32 = 26;
+
+impl Hook {
+    /// Reads a section name, whatever is in front of it for libbpf (`?`: not loaded by default) left out.
+    pub(super) fn parse(section: &str) -> Hook {
+        let section = section.strip_prefix('?').unwrap_or(section);
+        let Some((kind, target)) = section.split_once('/') else { return Hook::Other };
+        let name = target.to_owned();
+        match kind {
+            _ if target.is_empty() => Hook::Other,
+            "tracepoint" | "tp" => match target.split_once('/') {
+                Some((category, name)) => Hook::Tracepoint { category: category.to_owned(), name: name.to_owned() },
+                None => Hook::Other,
+            },
+            "raw_tracepoint" | "raw_tp" => Hook::RawTracepoint(name),
+            "tp_btf" => Hook::TypedTracepoint(name),
+            "kprobe" => Hook::Kprobe(name),
+            "kretprobe" => Hook::Kretprobe(name),
+            "fentry" => Hook::Fentry(name),
+            "fexit" => Hook::Fexit(name),
+            "iter" => Hook::Iterator(name),
+            "perf_event" => Hook::Sampler(name),
+            _ => Hook::Other,
+        }
+    }
+
+    /// The same kind of hook on something else. Trampolines are bound when they are loaded and stay.
+    pub(super) fn aimed_at(self, target: &str) -> Hook {
+        let name = target.to_owned();
+        match self {
+            Hook::Tracepoint { .. } => match target.trim_start_matches("tracepoint/").split_once('/') {
+                Some((category, name)) => Hook::Tracepoint { category: category.to_owned(), name: name.to_owned() },
+                None => self,
+            },
+            Hook::RawTracepoint(_) => Hook::RawTracepoint(name),
+            Hook::Kprobe(_) => Hook::Kprobe(name),
+            Hook::Kretprobe(_) => Hook::Kretprobe(name),
+            other => other,
+        }
+    }
+
+    /// BPF_PROG_TYPE_* and BPF_TRACE_*; `None` for what is not supported.
+    pub(super) fn program_type(&self) -> Option<(u32, u32)> {
+        Some(match self {
+            Hook::Tracepoint { .. } => (TRACEPOINT, 0),
+            Hook::RawTracepoint(_) => (RAW_TRACEPOINT, 0),
+            Hook::Kprobe(_) | Hook::Kretprobe(_) => (KPROBE, 0),
+            Hook::Sampler(_) => (PERF_EVENT, 0),
+            Hook::TypedTracepoint(_) => (TRACING, 23),
+            Hook::Fentry(_) => (TRACING, 24),
+            Hook::Fexit(_) => (TRACING, 25),
+            // Needs the map to walk over at attach time, which no marker is read for yet.
+            Hook::Iterator(kind) if kind != "bpf_map_elem" => (TRACING, crate::kernel::bpf::TRACE_ITER),
+            Hook::Iterator(_) | Hook::Other => return None,
+        })
+    }
+
+    /// Name and kind of the kernel's type that stands for the hook, where the kernel wants its id.
+    pub(super) fn kernel_type(&self) -> Option<(String, TypeKind)> {
+        match self {
+            Hook::TypedTracepoint(name) => Some((format!("btf_trace_{name}"), TypeKind::Typedef)),
+            Hook::Fentry(function) | Hook::Fexit(function) => Some((function.clone(), TypeKind::Function)),
+            Hook::Iterator(kind) => Some((format!("bpf_iter_{kind}"), TypeKind::Function)),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Hook::Tracepoint { category, name } => write!(f, "tracepoint {category}/{name}"),
+            Hook::RawTracepoint(name) | Hook::TypedTracepoint(name) => write!(f, "tracepoint {name}"),
+            Hook::Kprobe(name) | Hook::Kretprobe(name) | Hook::Fentry(name) | Hook::Fexit(name) => write!(f, "function {name}"),
+            Hook::Iterator(kind) => write!(f, "iterator {kind}"),
+            Hook::Sampler(name) => write!(f, "sampler {name}"),
+            Hook::Other => f.write_str("hook of that kind"),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! From an object's bytes to programs in the kernel, driven step by step through aya-obj.
+//!
+//! aya's own loader parses the kernel's whole BTF on every call (25 ms and 13 MB) and can share a map only through bpffs.
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::{AsFd, OwnedFd};
+
+use aya::maps::MapData;
+use aya_obj::Object;
+use aya_obj::btf::Btf;
+
+use super::error::LoadError;
+use super::hook::Hook;
+use super::maps::{Maps, Wishes};
+use super::program;
+use crate::kernel::bpf::{self, Code};
+use crate::kernel::types::KernelTypes;
+
+/// A program to be loaded.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Its function.
+    pub name: String,
+    /// Where it will be attached.
+    pub hook: Hook,
+}
+
+/// A program in the kernel.
+pub(super) struct LoadedProgram {
+    /// Its function.
+    pub name: String,
+    /// Where it can be attached.
+    pub hook: Hook,
+    /// It.
+    pub fd: OwnedFd,
+}
+
+/// An object before it is in the kernel.
+pub(super) struct Prepared<'a> {
+    /// The gadget's name, for errors.
+    pub gadget: &'a str,
+    object: Object,
+}
+
+impl<'a> Prepared<'a> {
+    /// Reads the object and writes `globals` into it.
+    pub(super) fn parse(gadget: &'a str, bytes: &[u8], globals: &[(String, Vec<u8>)]) -> Result<Self, LoadError> {
+        let mut object = Object::parse(bytes).map_err(|e| LoadError::object(format!("read object of gadget {gadget:?}"), e))?;
+        let globals = globals.iter().map(|(name, value)| (name.as_str(), (value.as_slice(), true))).collect();
+        object.patch_map_data(globals).map_err(|e| LoadError::object(format!("set variables of gadget {gadget:?}"), e))?;
+        Ok(Prepared { gadget, object })
+    }
+
+    /// A map's declaration.
+    pub(super) fn map(&self, name: &str) -> Option<&aya_obj::Map> {
+        self.object.maps.get(name)
+    }
+
+    /// All declared maps.
+    pub(super) fn maps(&self) -> impl Iterator<Item = (&str, &aya_obj::Map)> {
+        self.object.maps.iter().map(|(name, map)| (name.as_str(), map))
+    }
+
+    /// Fits the programs to the kernel's types in `target`, makes the maps, and loads the wanted programs.
+    pub(super) fn load(
+        mut self,
+        target: &Btf,
+        wishes: &Wishes<'_>,
+        wanted: Vec<Wanted>,
+    ) -> Result<(Vec<LoadedProgram>, HashMap<String, MapData>), LoadError> {
+        let btf = self.load_types()?;
+        let gadget = self.gadget;
+        let fail = |e| LoadError::object(format!("fit object of gadget {gadget:?} to the kernel's types"), e);
+        self.object.relocate_btf(target).map_err(fail)?;
+        let maps = Maps::create(gadget, std::mem::take(&mut self.object.maps), wishes, btf.as_ref().map(AsFd::as_fd))?;
+        self.bind(&maps)?;
+        let programs = self.load_programs(btf.as_ref(), wanted)?;
+        Ok((programs, maps.into_own()))
+    }
+
+    /// The object's own types, in a form this kernel takes.
+    fn load_types(&mut self) -> Result<Option<OwnedFd>, LoadError> {
+        let gadget = self.gadget;
+        let Some(features) = aya::features().btf() else { return Ok(None) };
+        let types = self.object.fixup_and_sanitize_btf(features);
+        let types = types.map_err(|e| LoadError::object(format!("adapt types of gadget {gadget:?}"), e))?;
+        let Some(bytes) = types.map(Btf::to_bytes) else { return Ok(None) };
+        match bpf::load_btf(&bytes, &mut []) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(source) => {
+                let mut log = vec![0; 64 << 10];
+                let _ = bpf::load_btf(&bytes, &mut log);
+                let last = program::last_lines(&log, 1);
+                let because = if last.is_empty() { last } else { format!(" ({last})") };
+                Err(LoadError::kernel(format!("load types of gadget {gadget:?}{because}"), source))
+            }
+        }
+    }
+
+    fn bind(&mut self, maps: &Maps) -> Result<(), LoadError> {
+        let gadget = self.gadget;
+        let fail = |e| LoadError::object(format!("link object of gadget {gadget:?}"), e);
+        let text: HashSet<usize> = self.object.functions.keys().map(|(section, _)| *section).collect();
+        self.object.relocate_maps(maps.bindings(), &text).map_err(fail)?;
+        self.object.relocate_calls(&text).map_err(fail)?;
+        self.object.sanitize_functions(aya::features());
+        Ok(())
+    }
+
+    fn load_programs(&self, btf: Option<&OwnedFd>, wanted: Vec<Wanted>) -> Result<Vec<LoadedProgram>, LoadError> {
+        let targets = attach_ids(&wanted)?;
+        let mut loaded = Vec::with_capacity(wanted.len());
+        for (Wanted { name, hook }, attach_to) in wanted.into_iter().zip(targets) {
+            let fd = self.load_program(&name, &hook, attach_to, btf)?;
+            loaded.push(LoadedProgram { name, hook, fd });
+        }
+        Ok(loaded)
+    }
+
+    fn load_program(&self, name: &str, hook: &Hook, attach_to: u32, btf: Option<&OwnedFd>) -> Result<OwnedFd, LoadError> {
+        let missing = || LoadError::Invalid(format!("gadget {:?} has no program {name:?}", self.gadget));
+        let program = self.object.programs.get(name).ok_or_else(missing)?;
+        let function = self.object.functions.get(&program.function_key()).ok_or_else(missing)?;
+        let unsupported = || LoadError::Unsupported { program: name.to_owned(), section: format!("{hook}") };
+        let (kind, attach_type) = hook.program_type().ok_or_else(unsupported)?;
+        let functions = function.func_info.func_info_bytes();
+        let lines = function.line_info.line_info_bytes();
+        program::load(&Code {
+            name,
+            kind,
+            attach_type,
+            attach_to,
+            instructions: &function.instructions,
+            license: &program.license,
+            btf: btf.map(AsFd::as_fd),
+            functions: (&functions, function.func_info_rec_size),
+            lines: (&lines, function.line_info_rec_size),
+        })
+    }
+}
+
+/// The kernel's ids of the types that stand for the hooks; 0 where none is needed. The kernel's types are read only if one is.
+fn attach_ids(wanted: &[Wanted]) -> Result<Vec<u32>, LoadError> {
+    if wanted.iter().all(|w| w.hook.kernel_type().is_none()) {
+        return Ok(vec![0; wanted.len()]);
+    }
+    let types = KernelTypes::read().map_err(|_| LoadError::NoBtf)?;
+    wanted.iter().map(|w| attach_id(&types, w)).collect()
+}
+
+fn attach_id(types: &KernelTypes, wanted: &Wanted) -> Result<u32, LoadError> {
+    let Some((name, kind)) = wanted.hook.kernel_type() else { return Ok(0) };
+    let missing = || LoadError::NoHook { program: wanted.name.clone(), hook: wanted.hook.to_string() };
+    types.find(&name, kind).ok_or_else(missing)
+}

@@ -1,0 +1,234 @@
+//! Everything that is decided before the kernel is asked: variables, sizes, which programs, which readers.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use aya_obj::btf::Btf;
+use object::{Object as _, ObjectSymbol as _};
+
+use super::error::LoadError;
+use super::filter::MntnsFilter;
+use super::hook::Hook;
+use super::maps::{RINGBUF, Wishes};
+use super::object::{Prepared, Wanted};
+use super::reader::Schedule;
+use super::{Loaded, Options, micros};
+use crate::component::nearest;
+use crate::gadget::{Gadget, Origin, ParamSpec, SourceSpec};
+
+/// The map of mount namespaces, as programs know it.
+pub(super) const FILTER_MAP: &str = "gadget_mntns_filter_map";
+/// The variable that says whether to look into it.
+const FILTER_SWITCH: &str = "gadget_filter_by_mntns";
+/// `M<this>` is the variable that holds the number of entries of map M.
+const ENTRIES_SUFFIX: &str = "_max_entries";
+
+/// A data source to be read.
+pub(super) struct Source {
+    pub name: String,
+    pub origin: Origin,
+    pub schedule: Schedule,
+}
+
+/// A gadget and what was decided about it.
+pub(super) struct Plan<'a> {
+    gadget: &'a Gadget,
+    object: &'a [u8],
+    globals: Vec<(String, Vec<u8>)>,
+    wanted: Vec<Wanted>,
+    sources: Vec<Source>,
+}
+
+impl<'a> Plan<'a> {
+    /// Decides.
+    pub(super) fn of(gadget: &'a Gadget, options: &Options<'_>) -> Result<Self, LoadError> {
+        let name = &gadget.identity.name;
+        let object = gadget.object.as_deref().ok_or_else(|| LoadError::NoObject { gadget: name.clone() })?;
+        let values = values(gadget, options)?;
+        let sources = gadget.sources.iter().map(|s| source(gadget, s)).collect::<Result<_, _>>()?;
+        Ok(Plan { gadget, object, globals: globals(gadget, &values)?, wanted: wanted(gadget)?, sources })
+    }
+
+    /// Does it.
+    pub(super) fn load(mut self, options: &Options<'_>) -> Result<Loaded, LoadError> {
+        let name = self.gadget.identity.name.as_str();
+        let began = Instant::now();
+        let (object, target) = prepare(name, self.object)?;
+        let prepared_in = micros(began);
+        let symbols = Symbols::read(&object);
+        let filters = self.filter(options, &symbols);
+        let object_began = Instant::now();
+        let prepared = Prepared::parse(name, &object, &self.globals)?;
+        let mut wishes = Wishes { entries: entries(&prepared, &self.globals, &symbols), ..Wishes::default() };
+        self.size_rings(&prepared, options, &mut wishes);
+        if let Some(filter) = options.mntns_filter.filter(|_| filters) {
+            check_filter(name, &prepared)?;
+            wishes.shared.push((FILTER_MAP, filter.map()));
+        }
+        let (programs, maps) = prepared.load(&target, &wishes, self.wanted)?;
+        tracing::debug!(gadget = name, prepare_micros = prepared_in, load_micros = micros(object_began), "programs verified");
+        let frequencies = frequencies(self.gadget);
+        let gadget = name.to_owned();
+        Ok(Loaded { gadget, programs, maps, links: Vec::new(), sources: self.sources, frequencies, filters, reading: false })
+    }
+
+    /// Switches filtering on where the programs can do it.
+    fn filter(&mut self, options: &Options<'_>, symbols: &Symbols) -> bool {
+        let can = symbols.get(FILTER_SWITCH).is_some() && symbols.names.contains(FILTER_MAP);
+        let on = can && options.mntns_filter.is_some();
+        if symbols.get(FILTER_SWITCH).is_some() {
+            self.globals.push((FILTER_SWITCH.to_owned(), vec![u8::from(on)]));
+        }
+        on
+    }
+
+    fn size_rings(&self, prepared: &Prepared<'_>, options: &Options<'_>, wishes: &mut Wishes<'_>) {
+        let Some(bytes) = options.ring_bytes else { return };
+        for source in &self.sources {
+            let Origin::Tracer { map, .. } = &source.origin else { continue };
+            if prepared.map(map).is_some_and(|m| m.map_type() == RINGBUF) {
+                wishes.entries.insert(map.clone(), bytes);
+            }
+        }
+    }
+}
+
+/// Makes the object one that aya takes, and the part of the kernel's types that it needs.
+fn prepare(gadget: &str, object: &[u8]) -> Result<(Vec<u8>, Btf), LoadError> {
+    let target = Btf::from_sys_fs().map_err(|_| LoadError::NoBtf)?;
+    let _ = gadget;
+    Ok((object.to_vec(), target))
+}
+
+/// A value for each parameter, the user's or the default.
+fn values<'a>(gadget: &'a Gadget, options: &'a Options<'_>) -> Result<Vec<(&'a ParamSpec, &'a str)>, LoadError> {
+    if let Some(key) = options.params.keys().find(|key| !gadget.params.iter().any(|p| p.answers_to(key))) {
+        let suggestion = nearest(key, gadget.params.iter().map(|p| p.key.as_str())).map(str::to_owned);
+        return Err(LoadError::UnknownParameter { gadget: gadget.identity.name.clone(), key: key.clone(), suggestion });
+    }
+    let value =
+        |param: &'a ParamSpec| options.params.iter().find(|(key, _)| param.answers_to(key)).map_or(param.default.as_str(), |(_, v)| v);
+    Ok(gadget.params.iter().map(|param| (param, value(param))).collect())
+}
+
+/// The variables that parameters set. An empty default leaves the object's own value.
+fn globals(gadget: &Gadget, values: &[(&ParamSpec, &str)]) -> Result<Vec<(String, Vec<u8>)>, LoadError> {
+    let mut globals = Vec::with_capacity(values.len() + 1);
+    for (param, value) in values {
+        if value.is_empty() && param.default.is_empty() {
+            continue;
+        }
+        let bytes = param.encode(value).map_err(|e| bad_parameter(gadget, param, value, e))?;
+        if !param.variable.is_empty() {
+            globals.push((param.variable.clone(), bytes));
+        }
+    }
+    Ok(globals)
+}
+
+fn bad_parameter(gadget: &Gadget, param: &ParamSpec, value: &str, source: impl std::error::Error + Send + Sync + 'static) -> LoadError {
+    let gadget = gadget.identity.name.clone();
+    LoadError::Parameter { gadget, key: param.key.clone(), value: value.to_owned(), source: Box::new(source) }
+}
+
+/// The programs to load: all but the disabled ones.
+fn wanted(gadget: &Gadget) -> Result<Vec<Wanted>, LoadError> {
+    let mut wanted = Vec::with_capacity(gadget.programs.len());
+    for program in &gadget.programs {
+        if program.disabled {
+            continue;
+        }
+        let hook = Hook::parse(&program.section).aimed_at(&program.target);
+        if hook.program_type().is_none() {
+            return Err(LoadError::Unsupported { program: program.name.clone(), section: program.section.clone() });
+        }
+        wanted.push(Wanted { name: program.name.clone(), hook });
+    }
+    Ok(wanted)
+}
+
+fn frequencies(gadget: &Gadget) -> HashMap<String, u64> {
+    let hooks = gadget.programs.iter().map(|p| Hook::parse(&p.section));
+    let named = hooks.filter_map(|hook| if let Hook::Sampler(name) = hook { Some(name) } else { None });
+    named.filter_map(|name| gadget.manifest.sampler_frequency(&name).map(|hertz| (name, hertz))).collect()
+}
+
+fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
+    let schedule = match &spec.origin {
+        Origin::Tracer { .. } => Schedule::default(),
+        Origin::MapIter { interval, count, flush_on_stop, .. } => Schedule { interval: *interval, count: *count, at_stop: *flush_on_stop },
+        Origin::Iter { interval, count, fetch_on_stop, .. } => Schedule { interval: *interval, count: *count, at_stop: *fetch_on_stop },
+    };
+    if matches!(spec.origin, Origin::MapIter { .. }) && schedule.interval == Duration::ZERO && schedule.count > 1 {
+        let (name, count, gadget) = (&spec.name, schedule.count, &gadget.identity.name);
+        return Err(LoadError::Invalid(format!(
+            "data source {name:?} of gadget {gadget:?} is to be read {count} times without an interval"
+        )));
+    }
+    Ok(Source { name: spec.name.clone(), origin: spec.origin.clone(), schedule })
+}
+
+/// Sizes that variables give to maps: a parameter's value, or what the object itself says.
+fn entries(prepared: &Prepared<'_>, globals: &[(String, Vec<u8>)], symbols: &Symbols) -> HashMap<String, u32> {
+    let mut entries = HashMap::new();
+    for (map, _) in prepared.maps() {
+        let variable = format!("{map}{ENTRIES_SUFFIX}");
+        let set = globals.iter().find(|(name, _)| *name == variable).map(|(_, value)| value.as_slice());
+        if let Some(value) = set.or_else(|| symbols.get(&variable)).and_then(number) {
+            entries.insert(map.to_owned(), value);
+        }
+    }
+    entries
+}
+
+/// A little-endian number of up to 8 bytes that fits into 32 bits.
+fn number(bytes: &[u8]) -> Option<u32> {
+    let mut wide = [0; 8];
+    wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    u64::from_le_bytes(wide).try_into().ok()
+}
+
+fn check_filter(gadget: &str, prepared: &Prepared<'_>) -> Result<(), LoadError> {
+    if prepared.map(FILTER_MAP).is_none_or(MntnsFilter::fits) {
+        return Ok(());
+    }
+    Err(LoadError::Invalid(format!(
+        "map {FILTER_MAP:?} of gadget {gadget:?} is not a hash of u64 to u32, so containers cannot be selected"
+    )))
+}
+
+/// The initial values of read-only variables, and which symbols there are.
+struct Symbols {
+    names: std::collections::HashSet<String>,
+    constants: HashMap<String, Vec<u8>>,
+}
+
+impl Symbols {
+    /// An unreadable object has none; parsing it reports that later.
+    fn read(bytes: &[u8]) -> Self {
+        let mut symbols = Symbols { names: Default::default(), constants: HashMap::new() };
+        let Ok(file) = object::File::parse(bytes) else { return symbols };
+        for symbol in file.symbols() {
+            let Ok(name) = symbol.name() else { continue };
+            symbols.names.insert(name.to_owned());
+            if let Some(value) = constant(&file, &symbol) {
+                symbols.constants.insert(name.to_owned(), value);
+            }
+        }
+        symbols
+    }
+
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.constants.get(name).map(Vec::as_slice)
+    }
+}
+
+fn constant(file: &object::File<'_>, symbol: &object::Symbol<'_, '_>) -> Option<Vec<u8>> {
+    use object::ObjectSection as _;
+    let section = file.section_by_index(symbol.section_index()?).ok()?;
+    if symbol.size() > 8 || !section.name().ok()?.starts_with(".rodata") {
+        return None;
+    }
+    let start = usize::try_from(symbol.address()).ok()?;
+    section.data().ok()?.get(start..start.checked_add(symbol.size() as usize)?).map(<[u8]>::to_vec)
+}

@@ -1,0 +1,62 @@
+//! Verifies and loads single programs, and makes the verifier's words readable.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::error::{LoadError, explain_permission};
+use crate::kernel::bpf::{self, Code};
+
+/// How many of the verifier's last lines go into an error.
+pub(super) const LOG_LINES: usize = 20;
+
+/// New kernels keep the end of a log that is too long, old ones the beginning; so the second try is with plenty.
+const LOG_SIZES: [usize; 2] = [64 << 10, 8 << 20];
+
+/// Loads a program; only when that fails once more, with a log.
+pub(super) fn load(code: &Code<'_>) -> Result<OwnedFd, LoadError> {
+    let refused = match retried(|| bpf::load_program(code, &mut [])) {
+        Ok(program) => return Ok(program),
+        Err(error) => error,
+    };
+    let mut text = String::new();
+    for size in LOG_SIZES {
+        let mut log = vec![0; size];
+        let result = retried(|| bpf::load_program(code, &mut log));
+        text = last_lines(&log, LOG_LINES);
+        match result {
+            Ok(program) => return Ok(program),
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {}
+            Err(_) => break,
+        }
+    }
+    Err(refusal(code.name, text, refused))
+}
+
+/// A verification that a signal interrupts is to be started again.
+fn retried(load: impl FnMut() -> io::Result<OwnedFd>) -> io::Result<OwnedFd> {
+    let mut load = load;
+    for _ in 0..5 {
+        match load() {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {}
+            other => return other,
+        }
+    }
+    load()
+}
+
+fn refusal(program: &str, log: String, source: io::Error) -> LoadError {
+    let doing = || format!("load program {program:?}");
+    match source.raw_os_error() {
+        Some(libc::EPERM) if log.is_empty() => LoadError::Permission { doing: doing(), reason: explain_permission(), source },
+        _ if log.is_empty() => LoadError::kernel(doing(), source),
+        _ => LoadError::Verifier { program: program.to_owned(), log, source },
+    }
+}
+
+/// The last lines of a NUL-terminated log.
+pub(super) fn last_lines(log: &[u8], count: usize) -> String {
+    let end = log.iter().position(|b| *b == 0).unwrap_or(log.len());
+    let text = String::from_utf8_lossy(log.get(..end).unwrap_or_default());
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
+}

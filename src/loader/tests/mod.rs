@@ -1,0 +1,46 @@
+//! Objects compiled on the spot, loaded into the running kernel; and what is decided without one.
+
+mod kernel;
+
+use super::error::explain;
+use super::hook::Hook;
+use super::maps::ring_bytes;
+use super::program::last_lines;
+
+#[test]
+fn sections_name_hooks() {
+    let tracepoint = Hook::Tracepoint { category: "sched".into(), name: "sched_process_exec".into() };
+    assert_eq!(Hook::parse("tracepoint/sched/sched_process_exec"), tracepoint);
+    assert_eq!(Hook::parse("?tp/sched/sched_process_exec"), tracepoint);
+    assert_eq!(Hook::parse("raw_tp/block_rq_issue"), Hook::RawTracepoint("block_rq_issue".into()));
+    assert_eq!(Hook::parse("tp_btf/x"), Hook::TypedTracepoint("x".into()));
+    assert_eq!(Hook::parse("iter/task"), Hook::Iterator("task".into()));
+    for other in ["socket1", "tracepoint/x", "kprobe/", "uprobe/libc:malloc", ""] {
+        assert_eq!(Hook::parse(other), Hook::Other, "{other}");
+    }
+}
+
+#[test]
+fn metadata_aims_programs_elsewhere_but_not_trampolines() {
+    assert_eq!(Hook::parse("kprobe/dummy").aimed_at("vfs_read"), Hook::Kprobe("vfs_read".into()));
+    assert_eq!(Hook::parse("tracepoint/a/b").aimed_at("c/d"), Hook::parse("tp/c/d"));
+    assert_eq!(Hook::parse("fentry/f").aimed_at("g"), Hook::Fentry("f".into()));
+}
+
+#[test]
+fn ring_sizes_are_rounded_up_to_what_the_kernel_takes() {
+    assert_eq!((ring_bytes(0), ring_bytes(4096), ring_bytes(5000), ring_bytes(u32::MAX)), (4096, 4096, 8192, 1 << 31));
+}
+
+#[test]
+fn the_end_of_a_verifier_log_is_kept() {
+    assert_eq!(last_lines(b"a\nb\nc\n\0garbage", 2), "b\nc");
+    assert_eq!(last_lines(b"", 2), "");
+}
+
+#[test]
+fn a_refusal_names_the_missing_capability_first() {
+    assert_eq!(explain(&["CAP_BPF", "CAP_PERFMON"], true, ""), "this process lacks CAP_BPF and CAP_PERFMON");
+    assert!(explain(&[], true, "lockdown").contains("locked down"));
+    assert!(explain(&[], false, "lockdown,bpf").contains("(active: lockdown,bpf)"));
+}

@@ -1,0 +1,128 @@
+//! From a gadget's plan to an instance that is loaded and bound but not attached.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::error::PipelineError;
+use super::instance::Instance;
+use super::lane::{Lane, Outlet, Stage};
+use super::selection;
+use crate::batch::{Batch, Schema, SchemaBuilder};
+use crate::component::{BindError, ComponentId, ExporterService, ExporterSource, Operator};
+use crate::components;
+use crate::config::{GadgetPlan, OperatorPlan};
+use crate::container::Inventory;
+use crate::gadget::{self, Gadget};
+use crate::loader::{self, MntnsFilter};
+use crate::operator::{enrich::Enrich, format::Format};
+use crate::telemetry::{GadgetEntry, Ledger};
+use crate::{datasource, image};
+
+/// Rows per batch: enough to amortise what is done per batch, few enough to stay in the cache.
+const BATCH_ROWS: usize = 4096;
+/// Row bytes per batch.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// The running exporters by id.
+pub type Exporters = HashMap<ComponentId, Arc<dyn ExporterService>>;
+
+/// What every gadget of the process shares.
+#[derive(Clone)]
+pub struct Context {
+    /// The containers that are known.
+    pub inventory: Arc<Inventory>,
+    /// Where records are accounted for.
+    pub ledger: Arc<Ledger>,
+    /// Where control-plane tasks run.
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// Opens, loads and binds a gadget. Nothing is attached, so nothing that runs is touched.
+///
+/// # Errors
+/// Whatever stands between the plan and a gadget that could be attached.
+#[tracing::instrument(name = "load gadget", skip_all, fields(gadget = plan.name))]
+pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Result<Instance, PipelineError> {
+    let load_error = |source| PipelineError::Load { gadget: plan.name.clone(), source: Box::new(source) };
+    let unsupported = |problem| PipelineError::Unsupported { gadget: plan.name.clone(), problem };
+    let mut gadget = open(plan)?;
+    let filter = if plan.containers.is_everything() { None } else { Some(MntnsFilter::create().map_err(load_error)?) };
+    let options = loader::Options { params: &plan.params, mntns_filter: filter.as_ref(), ring_bytes: None };
+    let mut loaded = loader::load(&gadget, &options).map_err(load_error)?;
+    if filter.is_some() && !loaded.filters_in_kernel() {
+        return Err(unsupported("cannot select containers: its programs have no mount-namespace filter".to_owned()));
+    }
+    let mut readers: HashMap<_, _> = loaded.readers().map_err(load_error)?.into_iter().collect();
+    let entry = context.ledger.gadget(&plan.name);
+    let mut lanes = Vec::new();
+    for source in std::mem::take(&mut gadget.sources) {
+        let Some(reader) = readers.remove(&source.name) else { continue };
+        let (stages, schema) = chain(plan, source.schema, &context.inventory, Some(&entry))?;
+        let outlets = outlets(plan, &schema, exporters, &entry)?;
+        let batch = Batch::new(schema, BATCH_ROWS, BATCH_BYTES);
+        lanes.push(Lane::new(datasource::open(reader), batch, stages, outlets, entry.clone()));
+    }
+    let follower = filter.map(|filter| selection::follow(filter, plan, context));
+    Ok(Instance::new(plan.name.clone(), loaded, lanes, follower))
+}
+
+/// Checks everything about a plan that needs no kernel: the image, its parameters, operators and their fields.
+///
+/// # Errors
+/// The first thing that does not fit.
+pub fn check(plan: &GadgetPlan) -> Result<(), PipelineError> {
+    let gadget = open(plan)?;
+    let inventory = Inventory::new();
+    for source in gadget.sources {
+        chain(plan, source.schema, &inventory, None)?;
+    }
+    Ok(())
+}
+
+fn open(plan: &GadgetPlan) -> Result<Gadget, PipelineError> {
+    let image = image::open(&plan.image).map_err(|source| PipelineError::Image { gadget: plan.name.clone(), source: Box::new(source) })?;
+    let mut gadget =
+        gadget::open(&image, &plan.name).map_err(|source| PipelineError::Gadget { gadget: plan.name.clone(), source: Box::new(source) })?;
+    gadget.configure(&plan.params).map_err(|errors| PipelineError::Params { gadget: plan.name.clone(), errors })?;
+    Ok(gadget)
+}
+
+fn chain(
+    plan: &GadgetPlan,
+    mut schema: SchemaBuilder,
+    inventory: &Arc<Inventory>,
+    entry: Option<&GadgetEntry>,
+) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
+    let mut operators: Vec<(&str, Box<dyn Operator>)> =
+        vec![("format", Box::new(Format::new())), ("enrich", Box::new(Enrich::new(inventory.clone())))];
+    let operator_error =
+        |operator: &str, source| PipelineError::Operator { gadget: plan.name.clone(), operator: operator.to_owned(), source };
+    for operator in &plan.operators {
+        operators.push((&operator.kind, configured(operator).map_err(|e| operator_error(&operator.kind, e))?));
+    }
+    let mut stages = Vec::with_capacity(operators.len());
+    for (name, mut operator) in operators {
+        operator.bind(&mut schema).map_err(|e| operator_error(name, e))?;
+        stages.push(Stage::new(operator, entry.map(|e| e.filtered_by(name)).unwrap_or_default()));
+    }
+    Ok((stages, schema.finish()))
+}
+
+fn configured(plan: &OperatorPlan) -> Result<Box<dyn Operator>, BindError> {
+    match components::COMPILED_IN.operator(&plan.kind) {
+        Some(kind) => (kind.build)(&plan.settings),
+        None => Err(BindError::Invalid("there is no such operator".to_owned())),
+    }
+}
+
+fn outlets(plan: &GadgetPlan, schema: &Arc<Schema>, exporters: &Exporters, entry: &GadgetEntry) -> Result<Vec<Outlet>, PipelineError> {
+    let mut outlets = Vec::with_capacity(plan.exporters.len());
+    for id in &plan.exporters {
+        let exporter_error = |source| PipelineError::Exporter { gadget: plan.name.clone(), exporter: id.clone(), source };
+        let service = exporters.get(id).ok_or_else(|| exporter_error(BindError::Invalid("there is no such exporter".to_owned())))?;
+        let entry = entry.exporter(&id.to_string());
+        let source = ExporterSource { schema: schema.clone(), metrics: plan.metrics.clone(), entry: entry.clone() };
+        outlets.push(Outlet::new(service.open(source).map_err(exporter_error)?, entry));
+    }
+    Ok(outlets)
+}

@@ -1,0 +1,90 @@
+//! A gadget from loaded to stopped.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::error::PipelineError;
+use super::lane::Lane;
+use super::worker::{self, Control};
+use crate::loader::Loaded;
+
+/// What a gadget is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Loaded, its programs attached nowhere.
+    Loaded,
+    /// Attached, its worker running.
+    Running,
+    /// Its worker has ended although nobody stopped it.
+    Failed,
+}
+
+/// One gadget of the configuration, loaded and bound.
+pub struct Instance {
+    name: String,
+    loaded: Loaded,
+    lanes: Option<Vec<Lane>>,
+    follower: Option<tokio::task::JoinHandle<()>>,
+    worker: Option<(Arc<Control>, JoinHandle<()>)>,
+}
+
+impl Instance {
+    pub(super) fn new(name: String, loaded: Loaded, lanes: Vec<Lane>, follower: Option<tokio::task::JoinHandle<()>>) -> Self {
+        Instance { name, loaded, lanes: Some(lanes), follower, worker: None }
+    }
+
+    /// Name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        match &self.worker {
+            None => State::Loaded,
+            Some((_, thread)) if thread.is_finished() => State::Failed,
+            Some(_) => State::Running,
+        }
+    }
+
+    /// Starts the worker, then attaches the programs: readers first, so that no event waits.
+    ///
+    /// # Errors
+    /// When a program cannot be attached; those that were are detached again.
+    pub fn start(&mut self) -> Result<(), PipelineError> {
+        let system = |gadget: &str, doing, source| PipelineError::System { gadget: gadget.to_owned(), doing, source };
+        let Some(lanes) = self.lanes.take() else { return Ok(()) };
+        let control = Arc::new(Control::new().map_err(|e| system(&self.name, "create an event descriptor", e))?);
+        let (name, theirs) = (self.name.clone(), control.clone());
+        let thread = std::thread::Builder::new().name(format!("gadget {name}"));
+        let thread =
+            thread.spawn(move || worker::run(&name, lanes, &theirs)).map_err(|e| system(&self.name, "start the worker thread", e))?;
+        self.worker = Some((control, thread));
+        if let Err(source) = self.loaded.attach() {
+            self.stop();
+            return Err(PipelineError::Attach { gadget: self.name.clone(), source: Box::new(source) });
+        }
+        Ok(())
+    }
+
+    /// Detaches the programs, lets the worker drain what the kernel still holds, and waits for its end. Blocks: a link takes
+    /// the kernel some 100 ms to close.
+    pub fn stop(&mut self) {
+        self.loaded.detach();
+        if let Some(follower) = self.follower.take() {
+            follower.abort();
+        }
+        if let Some((control, thread)) = self.worker.take() {
+            control.stop();
+            if thread.join().is_err() {
+                tracing::error!(gadget = self.name, "worker ended in a panic");
+            }
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Runs every test and checks that those which need the real kernel and real components did run.
+# usage: run.sh RELEASE_BINARY
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export GADGETRY_RELEASE=$PWD/$1
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+cargo fmt --check
+cargo clippy --locked --all-targets -- -D warnings
+cargo test --locked --no-fail-fast -- --nocapture --test-threads=1 2>&1 | tee "$log"
+
+# A test that cannot run says "SKIPPED name: reason" and passes; too many of those would make the rest worthless.
+skipped=$(grep -c '^SKIPPED ' "$log" || true)
+if [ "$skipped" -gt 0 ]; then
+    grep '^SKIPPED ' "$log"
+fi
+passed=$(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$log" | paste -sd+ | bc)
+echo "real-component tests that could not run here: $skipped (0 allowed in CI)"
+if [ "${CI:-}" = true ] && [ "$skipped" -gt 0 ]; then
+    exit 1
+fi
+echo "$passed passed, 0 failed"
