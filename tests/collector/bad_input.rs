@@ -40,7 +40,10 @@ fn unknown_gadgets_parameters_exporters_and_fields_are_named() {
     refused(&gadget("    image: trace_opne\n    exporters: [file]\n"), &["trace_opne", "trace_open", ":4:12"]);
     refused(&gadget("    image: trace_open\n    params: {pidd: 1}\n    exporters: [file]\n"), &["pidd", "\"pid\"", ":5:14"]);
     refused(&gadget("    image: trace_open\n    params: {pid: many}\n    exporters: [file]\n"), &["many", ":5:19"]);
-    refused(&gadget("    image: trace_open\n    operators: [{filter: 'proc.com == \"x\"'}]\n    exporters: [file]\n"), &["proc.com", "proc.comm", ":5:"]);
+    refused(
+        &gadget("    image: trace_open\n    operators: [{filter: 'proc.com == \"x\"'}]\n    exporters: [file]\n"),
+        &["proc.com", "proc.comm", ":5:"],
+    );
     refused(&gadget("    image: trace_open\n    operators: [{filter: 'proc.comm =='}]\n    exporters: [file]\n"), &["filter", ":5:"]);
     refused(&gadget("    image: trace_open\n    operators: [{fitler: 'a == 1'}]\n    exporters: [file]\n"), &["fitler", "filter", ":5:"]);
     refused("version: v1\ngadgets: []\nexporters:\n  otpl_grpc: {endpoint: 'http://x'}\n", &["otpl_grpc", "otlp_grpc", ":4:3"]);
@@ -94,9 +97,21 @@ fn a_missing_capability_is_named() {
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("collector.yaml");
-    std::fs::write(&path, format!("version: v1\ngadgets:\n  - {{name: opens, image: trace_open, exporters: [file]}}\nexporters:\n  file: {{path: {}/x.jsonl}}\n", dir.path().display())).unwrap();
+    std::fs::write(
+        &path,
+        format!(
+            "version: v1\ngadgets:\n  - {{name: opens, image: trace_open, exporters: [file]}}\nexporters:\n  file: {{path: {}/x.jsonl}}\n",
+            dir.path().display()
+        ),
+    )
+    .unwrap();
     std::process::Command::new("chmod").args(["777", dir.path().to_str().unwrap()]).status().unwrap();
-    let output = Command::new("setpriv").args(["--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]).arg(binary_for_everybody(dir.path())).args(["collect", "-c", path.to_str().unwrap()]).output().unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"])
+        .arg(binary_for_everybody(dir.path()))
+        .args(["collect", "-c", path.to_str().unwrap()])
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("CAP_BPF") || text.contains("CAP_SYS_ADMIN"), "{text}");
@@ -114,7 +129,10 @@ fn a_gadget_that_cannot_select_containers_says_so() {
     if !can_trace("unsupported selection") {
         return;
     }
-    let config = format!("version: v1\ngadgets:\n  - {{name: blockio, image: profile_blockio, containers: {{names: [x]}}, exporters: [prometheus]}}\nexporters:\n  prometheus: {{endpoint: \"127.0.0.1:{}\"}}\n", free_port());
+    let config = format!(
+        "version: v1\ngadgets:\n  - {{name: blockio, image: profile_blockio, containers: {{names: [x]}}, exporters: [prometheus]}}\nexporters:\n  prometheus: {{endpoint: \"127.0.0.1:{}\"}}\n",
+        free_port()
+    );
     let mut collector = Collector::spawn(&config);
     assert_ne!(collector.wait(10), 0);
     collector.wait_log(1, "cannot select containers");

@@ -7,10 +7,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Collector, can_trace, get, free_port, wait_for};
+use crate::support::{Collector, can_trace, free_port, get, wait_for};
 
 fn config(name: &str, image: &str, rest: &str) -> String {
-    format!("version: v1\ngadgets:\n  - name: {name}\n    image: {image}\n    exporters: [file]\n{rest}exporters:\n  file: {{path: DIR/events.jsonl}}\n")
+    format!(
+        "version: v1\ngadgets:\n  - name: {name}\n    image: {image}\n    exporters: [file]\n{rest}exporters:\n  file: {{path: DIR/events.jsonl}}\n"
+    )
 }
 
 fn event(collector: &Collector, wanted: impl Fn(&Value) -> bool) -> Value {
@@ -18,14 +20,16 @@ fn event(collector: &Collector, wanted: impl Fn(&Value) -> bool) -> Value {
 }
 
 fn shape(value: &Value) -> Vec<String> {
-    match value {
+    let mut members = match value {
         Value::Object(members) => members.iter().flat_map(|(k, v)| shape(v).into_iter().map(move |s| format!("{k}.{s}"))).collect(),
         Value::Number(_) => vec!["number".to_owned()],
         Value::String(_) => vec!["text".to_owned()],
         Value::Array(_) => vec!["array".to_owned()],
         Value::Bool(_) => vec!["bool".to_owned()],
         Value::Null => vec!["null".to_owned()],
-    }
+    };
+    members.sort();
+    members
 }
 
 /// The event has exactly the golden event's members, of the same types.

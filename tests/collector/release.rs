@@ -27,13 +27,18 @@ fn the_release_runs_in_an_empty_root_and_resolves_localhost() {
     let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     receiver.set_nonblocking(true).unwrap();
     let port = receiver.local_addr().unwrap().port();
-    let config = format!("version: v1\ngadgets:\n  - {{name: processes, image: snapshot_process, exporters: [otlp_http]}}\nexporters:\n  otlp_http: {{endpoint: \"http://localhost:{port}\"}}\n");
+    let config = format!(
+        "version: v1\ngadgets:\n  - {{name: processes, image: snapshot_process, exporters: [otlp_http]}}\nexporters:\n  otlp_http: {{endpoint: \"http://localhost:{port}\"}}\n"
+    );
     std::fs::write(root.path().join("collector.yaml"), config).unwrap();
     for folder in ["sys", "proc"] {
         std::fs::create_dir(root.path().join(folder)).unwrap();
     }
     // A mount namespace of its own keeps the binds away from the machine.
-    let script = format!("mount --rbind /sys {0}/sys && mount --rbind /proc {0}/proc && exec chroot {0} /gadgetry collect -c /collector.yaml", root.path().display());
+    let script = format!(
+        "mount --rbind /sys {0}/sys && mount --rbind /proc {0}/proc && exec chroot {0} /gadgetry collect -c /collector.yaml",
+        root.path().display()
+    );
     let mut child = Command::new("unshare").args(["--mount", "--propagation", "private", "sh", "-c", &script]).spawn().unwrap();
     let (mut stream, _) = wait_for(20, "a connection to localhost", || receiver.accept().ok());
     stream.set_nonblocking(false).unwrap();

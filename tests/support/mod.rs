@@ -182,7 +182,17 @@ pub fn ledger(log: &str) -> Vec<Row> {
         if continued {
             let before = rows.last().unwrap();
             let texts = [&before.produced, &before.lost, &before.filtered, &before.dropped].map(|n| n.to_string());
-            let row = Row { gadget: before.gadget.clone(), exporter: cells[0].to_owned(), produced: number(&texts[0]), lost: number(&texts[1]), filtered: number(&texts[2]), dropped: number(&texts[3]), delivered: number(cells[1]), exporter_dropped: number(cells[2]), in_flight: number(cells[3]) };
+            let row = Row {
+                gadget: before.gadget.clone(),
+                exporter: cells[0].to_owned(),
+                produced: number(&texts[0]),
+                lost: number(&texts[1]),
+                filtered: number(&texts[2]),
+                dropped: number(&texts[3]),
+                delivered: number(cells[1]),
+                exporter_dropped: number(cells[2]),
+                in_flight: number(cells[3]),
+            };
             rows.push(row);
             continue;
         }
@@ -190,7 +200,17 @@ pub fn ledger(log: &str) -> Vec<Row> {
             break;
         }
         let rest = cells.split_off(1);
-        rows.push(Row { gadget: cells[0].to_owned(), produced: number(rest[0]), lost: number(rest[1]), filtered: number(rest[2]), dropped: number(rest[3]), exporter: rest[4].to_owned(), delivered: number(rest[5]), exporter_dropped: number(rest[6]), in_flight: number(rest[7]) });
+        rows.push(Row {
+            gadget: cells[0].to_owned(),
+            produced: number(rest[0]),
+            lost: number(rest[1]),
+            filtered: number(rest[2]),
+            dropped: number(rest[3]),
+            exporter: rest[4].to_owned(),
+            delivered: number(rest[5]),
+            exporter_dropped: number(rest[6]),
+            in_flight: number(rest[7]),
+        });
     }
     rows
 }
@@ -210,7 +230,8 @@ impl Storm {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/storm.c");
             assert!(Command::new("cc").arg("-O2").arg("-o").arg(&binary).arg(source).status().unwrap().success());
         }
-        let mut child = Command::new(&binary).arg(count.to_string()).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            Command::new(&binary).arg(count.to_string()).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
