@@ -314,10 +314,7 @@ pub enum SchemaError {
 /// A schema while fields are still being added. Operators add theirs when they bind.
 pub struct SchemaBuilder {
     schema: Schema,
-<<<<<<< HEAD
     /// Annotations of fields that may be added later, by lower-case full name.
-=======
->>>>>>> part-bytes
     overlays: BTreeMap<String, BTreeMap<String, String>>,
 }
 
