@@ -1,1 +1,1 @@
-//! Placeholder.
+//! The exporters against real receivers.
