@@ -173,9 +173,10 @@ pub struct Row {
 pub fn ledger(log: &str) -> Vec<Row> {
     let table = log.rsplit_once("ledger (records)\n").unwrap_or_else(|| panic!("no ledger in:\n{log}")).1;
     let mut rows: Vec<Row> = Vec::new();
+    // Reasons stand in parentheses behind their sum.
+    let reasons = regex::Regex::new(r" \([^)]*\)").unwrap();
     for line in table.lines().skip(1) {
-        // Reasons stand in parentheses behind their sum.
-        let plain = regex::Regex::new(r" \([^)]*\)").unwrap().replace_all(line, "").replace(',', "");
+        let plain = reasons.replace_all(line, "").replace(',', "");
         let mut cells: Vec<&str> = plain.split_whitespace().collect();
         let number = |s: &str| s.parse::<u64>().unwrap_or_else(|_| panic!("not a ledger row: {line}"));
         let continued = cells.len() == 4;
