@@ -1,6 +1,8 @@
 //! Any bytes as a gadget's object: opening and preparing it end in an answer.
 #![no_main]
 
+use std::collections::BTreeMap;
+
 use gadgetry::gadget;
 use gadgetry::gadget::btf::Btf;
 use gadgetry::image::GadgetImage;
@@ -23,7 +25,15 @@ impl KernelFacts for Facts {
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let image = GadgetImage { ebpf: Some(bytes.to_vec()), ..Default::default() };
+    let image = GadgetImage {
+        reference: String::new(),
+        digest: String::new(),
+        version: String::new(),
+        annotations: BTreeMap::new(),
+        metadata: Vec::new(),
+        ebpf: Some(bytes.to_vec()),
+        wasm: None,
+    };
     let _ = gadget::open(&image, "fuzz");
     let _ = prepare(bytes, &Target { btf: &Btf::empty(), facts: &Facts });
 });

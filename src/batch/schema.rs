@@ -361,7 +361,8 @@ impl SchemaBuilder {
         Ok(FieldId(self.schema.fields.len() as u32 - 1))
     }
 
-    /// Puts annotations on top of a field's own: of one that is there already or of one that an operator adds later.
+    /// Puts annotations on top of a field's own: of one that is there already or of one that an operator
+    /// adds later, whose name is compared without regard to case, as metadata does.
     pub fn annotate(&mut self, field: &str, annotations: BTreeMap<String, String>) {
         match self.schema.fields.iter_mut().find(|f| f.name == field) {
             Some(field) => field.annotate(annotations),

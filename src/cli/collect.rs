@@ -4,7 +4,7 @@ use super::exit::Failure;
 use super::live::Live;
 use super::output;
 use crate::config::{self, Environment, LogEncoding};
-use crate::daemon;
+use crate::daemon::{self, ConfigWatch};
 use crate::telemetry::logging::LogFormat;
 
 /// Shown below `collect --help`.
@@ -21,7 +21,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, log: &super::LogArgs) -> Result<(), Failure> {
+    // The watch comes first, so that a change while the file is being read is not missed.
+    let mut watch = ConfigWatch::new(&[args.config.path().to_owned()]);
     let plan = config::load(args.config.path(), &Environment::of_process())?;
+    watch.follow(&plan.watched);
     let format = match plan.service.log_encoding {
         LogEncoding::Json => LogFormat::Json,
         LogEncoding::Console => LogFormat::Text,
@@ -31,9 +34,9 @@ pub(super) fn run(args: &Args, log: &super::LogArgs) -> Result<(), Failure> {
         output::error(&warning.to_string());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("control").build()?;
-    let options = daemon::Options { config: args.config.path().to_owned(), logging: &logging };
+    let options = daemon::Options { config: args.config.path().to_owned(), watch, logging: &logging };
     let mut live = Live::new(args.quiet);
-    let result = runtime.block_on(daemon::run(plan, &options, &mut live));
+    let result = runtime.block_on(daemon::run(plan, options, &mut live));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     Ok(result?)
 }

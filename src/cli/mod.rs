@@ -45,7 +45,7 @@ enum Command {
     Config(config::Args),
     /// List the containers that gadgetry knows
     #[command(name = "list-containers")]
-    ListContainers(list_containers::ListContainers),
+    ListContainers(Box<list_containers::ListContainers>),
     /// Print a shell completion script
     #[command(after_help = "Examples:\n  gadgetry completion bash > /etc/bash_completion.d/gadgetry")]
     Completion {

@@ -5,6 +5,12 @@ use crate::config::ConfigErrors;
 use crate::exporter::BuildError;
 use crate::pipeline::PipelineError;
 
+impl From<PipelineError> for DaemonError {
+    fn from(error: PipelineError) -> Self {
+        DaemonError::Gadget(Box::new(error))
+    }
+}
+
 /// Why the daemon could not start, or a reload was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
@@ -21,7 +27,7 @@ pub enum DaemonError {
     },
     /// A gadget.
     #[error(transparent)]
-    Gadget(#[from] PipelineError),
+    Gadget(Box<PipelineError>),
     /// Everything else from the system: `doing` says what was done to what.
     #[error("{doing}")]
     System {

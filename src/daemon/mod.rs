@@ -10,3 +10,4 @@ mod watch;
 pub use error::DaemonError;
 pub use overview::{GadgetState, Observer, Overview};
 pub use run::{Options, run};
+pub use watch::ConfigWatch;

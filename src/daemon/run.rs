@@ -24,6 +24,8 @@ use crate::telemetry::{Ledger, logging::Logging};
 pub struct Options<'a> {
     /// The configuration file, to be read again when it changes.
     pub config: PathBuf,
+    /// Watches that file since before it was read the first time, so that no change is missed.
+    pub watch: ConfigWatch,
     /// The log, to be tapped for the collector's own traces.
     pub logging: &'a Logging,
 }
@@ -32,7 +34,7 @@ pub struct Options<'a> {
 ///
 /// # Errors
 /// When `plan` cannot be applied. Later plans are reported to the observer and change nothing.
-pub async fn run(plan: Plan, options: &Options<'_>, observer: &mut dyn Observer) -> Result<(), DaemonError> {
+pub async fn run(plan: Plan, options: Options<'_>, observer: &mut dyn Observer) -> Result<(), DaemonError> {
     let mut signals = Signals::new()?;
     let cancel = CancellationToken::new();
     let _cancel_at_end = cancel.clone().drop_guard();
@@ -88,8 +90,7 @@ impl Daemon {
     }
 
     /// Serves until a signal says to end.
-    async fn serve(&mut self, options: &Options<'_>, signals: &mut Signals, observer: &mut dyn Observer) {
-        let mut watch = ConfigWatch::new(&self.running.plan().watched);
+    async fn serve(&mut self, mut options: Options<'_>, signals: &mut Signals, observer: &mut dyn Observer) {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -98,9 +99,9 @@ impl Daemon {
                 _ = signals.terminate.recv() => return,
                 _ = signals.hangup.recv() => {
                     self.running.reopen();
-                    self.reload(options, observer, &mut watch).await;
+                    self.reload(&mut options, observer).await;
                 }
-                () = watch.changed() => self.reload(options, observer, &mut watch).await,
+                () = options.watch.changed() => self.reload(&mut options, observer).await,
                 _ = tick.tick() => {
                     self.publish(Phase::Running);
                     observer.tick(&self.overview());
@@ -110,16 +111,16 @@ impl Daemon {
     }
 
     #[tracing::instrument(name = "reload", skip_all)]
-    async fn reload(&mut self, options: &Options<'_>, observer: &mut dyn Observer, watch: &mut ConfigWatch) {
+    async fn reload(&mut self, options: &mut Options<'_>, observer: &mut dyn Observer) {
         let path = options.config.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::of_process())).await;
         let result = match loaded {
             Ok(Ok(plan)) => {
-                watch.follow(&plan.watched);
+                options.watch.follow(&plan.watched);
                 self.running.apply(plan).await
             }
             Ok(Err(errors)) => {
-                watch.follow(&errors.watched);
+                options.watch.follow(&errors.watched);
                 Err(DaemonError::Config(errors))
             }
             Err(error) => Err(DaemonError::System { doing: "read the configuration".to_owned(), source: error.into() }),

@@ -10,7 +10,11 @@ use crate::component::{ComponentId, ExporterService, ExporterStatus};
 use crate::components;
 use crate::config::{self, Diff, GadgetPlan, Plan};
 use crate::exporter::{BuildError, ExporterContext, SettingError, listeners::Listeners};
+use crate::kernel::clock;
 use crate::pipeline::{self, Context, Exporters, Instance, PipelineError, State};
+
+/// Between the attachment of a gadget's successor and the moment from which on events are the successor's.
+const HANDOVER: Duration = Duration::from_millis(100);
 
 /// The gadgets and exporters that run.
 pub(super) struct Running {
@@ -51,7 +55,7 @@ impl Running {
             abandon(prepared).await;
             return Err(error);
         }
-        self.swap(plan, &diff, prepared).await;
+        self.swap(plan, &diff, prepared).await?;
         Ok(diff)
     }
 
@@ -85,26 +89,38 @@ impl Running {
         (kind.build)(settings, &context)
     }
 
-    /// Loads and starts the new gadgets while the old ones still run.
+    /// Loads and attaches the new gadgets while the old ones still run.
     async fn prepare_gadgets(&self, plan: &Plan, diff: &Diff, prepared: &mut Prepared) -> Result<(), DaemonError> {
         let wanted = |g: &&GadgetPlan| diff.start.contains(&g.name) || diff.restart.contains(&g.name);
         let plans: Vec<GadgetPlan> = plan.gadgets.iter().filter(wanted).cloned().collect();
         let (exporters, context) = (prepared.exporters.clone(), self.context.clone());
-        let started = tokio::task::spawn_blocking(move || start_all(&plans, &exporters, &context)).await;
+        let started = tokio::task::spawn_blocking(move || attach_all(&plans, &exporters, &context)).await;
         prepared.instances = started.map_err(|e| DaemonError::System { doing: "start the gadgets".to_owned(), source: e.into() })??;
         Ok(())
     }
 
-    async fn swap(&mut self, plan: Plan, diff: &Diff, prepared: Prepared) {
+    async fn swap(&mut self, plan: Plan, diff: &Diff, mut prepared: Prepared) -> Result<(), DaemonError> {
         let retired = |i: &mut Instance| diff.stop.iter().chain(&diff.restart).any(|name| name == i.name());
-        let old: Vec<Instance> = self.instances.extract_if(.., retired).collect();
-        self.instances.extend(prepared.instances);
+        // Both see the events until the old ones are detached; this moment, soon to come, decides whose an event is.
+        let handover = clock::boot_now() + HANDOVER.as_nanos() as u64;
+        let since = |i: &Instance| if diff.restart.iter().any(|name| name == i.name()) { handover } else { 0 };
+        if let Err(error) = prepared.instances.iter_mut().try_for_each(|i| i.run(since(i))) {
+            abandon(prepared).await;
+            return Err(error.into());
+        }
+        let mut old: Vec<Instance> = self.instances.extract_if(.., retired).collect();
+        old.iter_mut().filter(|i| since(i) == handover).for_each(|i| i.hand_over(handover));
+        self.instances.append(&mut prepared.instances);
         let old_exporters = std::mem::replace(&mut self.exporters, prepared.exporters);
         let timeout = plan.service.shutdown_timeout;
         self.plan = plan;
+        if !diff.restart.is_empty() {
+            tokio::time::sleep(HANDOVER).await;
+        }
         stop_all(old).await;
         let retired = old_exporters.into_iter().filter(|(id, service)| self.exporters.get(id).is_none_or(|s| !Arc::ptr_eq(s, service)));
         stop_exporters(retired.map(|(_, service)| service).collect(), timeout).await;
+        Ok(())
     }
 
     /// Opens the exporters' files anew.
@@ -136,13 +152,13 @@ impl Running {
     }
 }
 
-fn start_all(plans: &[GadgetPlan], exporters: &Exporters, context: &Context) -> Result<Vec<Instance>, PipelineError> {
+fn attach_all(plans: &[GadgetPlan], exporters: &Exporters, context: &Context) -> Result<Vec<Instance>, PipelineError> {
     let mut instances = Vec::with_capacity(plans.len());
     for plan in plans {
         instances.push(pipeline::build(plan, exporters, context)?);
     }
     for instance in &mut instances {
-        instance.start()?;
+        instance.attach()?;
     }
     Ok(instances)
 }

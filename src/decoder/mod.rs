@@ -17,7 +17,6 @@ pub mod syscall;
 #[cfg(test)]
 mod tests;
 pub mod timestamp;
-mod zone;
 
 /// An unsigned integer in the machine's byte order; 0 when `raw` is of no integer's length.
 fn unsigned(raw: &[u8]) -> u64 {

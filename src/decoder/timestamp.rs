@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{unsigned, zone};
+use super::unsigned;
 use crate::batch::Decode;
 use crate::kernel::clock;
 
@@ -45,7 +45,7 @@ impl Second {
         match last {
             Some(last) if last.second == second => last,
             _ => {
-                let fresh = Second::render(second, zone::offset(second));
+                let fresh = Second::render(second, clock::zone_offset(second));
                 let _ = LAST.try_with(|cell| cell.set(Some(fresh)));
                 fresh
             }

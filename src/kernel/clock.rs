@@ -37,3 +37,23 @@ fn now(clock: libc::clockid_t) -> u64 {
     unsafe { libc::clock_gettime(clock, &mut t) };
     t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
 }
+
+/// Clock ticks per second, the unit of CPU times in `/proc`.
+pub fn ticks_per_second() -> f64 {
+    // SAFETY: sysconf reads a constant and touches no memory of ours.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    if ticks > 0 { ticks as f64 } else { 100.0 }
+}
+
+/// Seconds east of Greenwich at `unix_seconds` in the machine's time zone; 0 when the C library cannot say.
+pub fn zone_offset(unix_seconds: i64) -> i64 {
+    let seconds: libc::time_t = unix_seconds;
+    let mut parts = std::mem::MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both pointers are valid for the call; localtime_r writes a whole `tm` or returns null.
+    let done = unsafe { libc::localtime_r(&seconds, parts.as_mut_ptr()) };
+    if done.is_null() {
+        return 0;
+    }
+    // SAFETY: localtime_r has filled it; all zeros would be a valid `tm` as well.
+    unsafe { parts.assume_init() }.tm_gmtoff
+}

@@ -95,8 +95,11 @@ fn chain(
 ) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
     let mut operators: Vec<(&str, Box<dyn Operator>)> =
         vec![("format", Box::new(Format::new())), ("enrich", Box::new(Enrich::new(inventory.clone())))];
-    let operator_error =
-        |operator: &str, source| PipelineError::Operator { gadget: plan.name.clone(), operator: operator.to_owned(), source };
+    let operator_error = |operator: &str, source| PipelineError::Operator {
+        gadget: plan.name.clone(),
+        operator: operator.to_owned(),
+        source: Box::new(source),
+    };
     for operator in &plan.operators {
         operators.push((&operator.kind, configured(operator).map_err(|e| operator_error(&operator.kind, e))?));
     }
@@ -118,7 +121,7 @@ fn configured(plan: &OperatorPlan) -> Result<Box<dyn Operator>, BindError> {
 fn outlets(plan: &GadgetPlan, schema: &Arc<Schema>, exporters: &Exporters, entry: &GadgetEntry) -> Result<Vec<Outlet>, PipelineError> {
     let mut outlets = Vec::with_capacity(plan.exporters.len());
     for id in &plan.exporters {
-        let exporter_error = |source| PipelineError::Exporter { gadget: plan.name.clone(), exporter: id.clone(), source };
+        let exporter_error = |source| PipelineError::Exporter { gadget: plan.name.clone(), exporter: id.clone(), source: Box::new(source) };
         let service = exporters.get(id).ok_or_else(|| exporter_error(BindError::Invalid("there is no such exporter".to_owned())))?;
         let entry = entry.exporter(&id.to_string());
         let source = ExporterSource { schema: schema.clone(), metrics: plan.metrics.clone(), entry: entry.clone() };

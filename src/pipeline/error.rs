@@ -40,7 +40,7 @@ pub enum PipelineError {
         /// The operator's kind.
         operator: String,
         /// Why.
-        source: BindError,
+        source: Box<BindError>,
     },
     /// An exporter and the gadget's fields.
     #[error("bind exporter \"{exporter}\" of gadget {gadget:?}")]
@@ -50,7 +50,7 @@ pub enum PipelineError {
         /// The exporter's id.
         exporter: ComponentId,
         /// Why.
-        source: BindError,
+        source: Box<BindError>,
     },
     /// The kernel's answer to the programs.
     #[error("load gadget {gadget:?}")]

@@ -13,7 +13,7 @@ use crate::loader::Loaded;
 pub enum State {
     /// Loaded, its programs attached nowhere.
     Loaded,
-    /// Attached, its worker running.
+    /// Attached, its worker running, or about to.
     Running,
     /// Its worker has ended although nobody stopped it.
     Failed,
@@ -47,24 +47,35 @@ impl Instance {
         }
     }
 
-    /// Starts the worker, then attaches the programs: readers first, so that no event waits.
+    /// Attaches the programs. What they produce waits in the kernel until [`Instance::run`].
     ///
     /// # Errors
     /// When a program cannot be attached; those that were are detached again.
-    pub fn start(&mut self) -> Result<(), PipelineError> {
-        let system = |gadget: &str, doing, source| PipelineError::System { gadget: gadget.to_owned(), doing, source };
-        let Some(lanes) = self.lanes.take() else { return Ok(()) };
-        let control = Arc::new(Control::new().map_err(|e| system(&self.name, "create an event descriptor", e))?);
+    pub fn attach(&mut self) -> Result<(), PipelineError> {
+        self.loaded.attach().map_err(|source| PipelineError::Attach { gadget: self.name.clone(), source: Box::new(source) })
+    }
+
+    /// Starts the worker. Events from before `since` (boot-time nanoseconds, 0 for none) are a predecessor's.
+    ///
+    /// # Errors
+    /// When the system has no descriptor or no thread left.
+    pub fn run(&mut self, since: u64) -> Result<(), PipelineError> {
+        let system = |doing, source| PipelineError::System { gadget: self.name.clone(), doing, source };
+        let Some(mut lanes) = self.lanes.take() else { return Ok(()) };
+        let control = Arc::new(Control::new().map_err(|e| system("create an event descriptor", e))?);
+        lanes.iter_mut().for_each(|lane| lane.take_over(since));
         let (name, theirs) = (self.name.clone(), control.clone());
         let thread = std::thread::Builder::new().name(format!("gadget {name}"));
-        let thread =
-            thread.spawn(move || worker::run(&name, lanes, &theirs)).map_err(|e| system(&self.name, "start the worker thread", e))?;
+        let thread = thread.spawn(move || worker::run(&name, lanes, &theirs)).map_err(|e| system("start the worker thread", e))?;
         self.worker = Some((control, thread));
-        if let Err(source) = self.loaded.attach() {
-            self.stop();
-            return Err(PipelineError::Attach { gadget: self.name.clone(), source: Box::new(source) });
-        }
         Ok(())
+    }
+
+    /// Leaves events from `at` on (boot-time nanoseconds) to a successor that is attached already.
+    pub fn hand_over(&mut self, at: u64) {
+        if let Some((control, _)) = &self.worker {
+            control.hand_over(at);
+        }
     }
 
     /// Detaches the programs, lets the worker drain what the kernel still holds, and waits for its end. Blocks: a link takes

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, FieldId, Kind, Source, Value};
 use crate::component::{Exporter, Operator};
 use crate::datasource::{Datasource, DatasourceError, Progress, Wakeup};
 use crate::kernel::clock;
@@ -53,6 +53,42 @@ impl Outlet {
     }
 }
 
+/// So long after a handover no ring holds events from before it.
+const SETTLED: u64 = 10_000_000_000;
+
+/// Keeps a gadget that a reload replaces and its successor from reporting the same event: for a moment both are attached.
+struct Handover {
+    stamp: Option<FieldId>,
+    filtered: Arc<Counter>,
+    since: u64,
+    until: u64,
+}
+
+impl Handover {
+    fn new(batch: &Batch, entry: &GadgetEntry) -> Self {
+        let stamp = batch.schema().iter().find(|(_, f)| matches!(f.source, Source::BootTime { .. })).map(|(id, _)| id);
+        Handover { stamp, filtered: entry.filtered_by("handover"), since: 0, until: u64::MAX }
+    }
+
+    fn process(&mut self, batch: &mut Batch) {
+        if self.since == 0 && self.until == u64::MAX {
+            return;
+        }
+        let Some(field) = self.stamp.and_then(|id| batch.schema().field(id).cloned()) else { return };
+        let stamp = |row: usize| match Value::of(Kind::Uint(8), batch.raw(row, &field)) {
+            Value::Uint(at) if at != 0 => at,
+            _ => self.since,
+        };
+        let others: Vec<usize> = batch.selection().iter().filter(|row| !(self.since..self.until).contains(&stamp(*row))).collect();
+        // Rings are almost in order of time: a whole batch of its own means that the predecessor's time is over.
+        if others.is_empty() && self.until == u64::MAX && clock::boot_now() > self.since + SETTLED {
+            self.since = 0;
+        }
+        others.iter().for_each(|row| batch.selection_mut().remove(*row));
+        self.filtered.add(others.len() as u64);
+    }
+}
+
 /// How much a turn of a lane moved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Moved {
@@ -78,6 +114,7 @@ pub(super) struct Lane {
     stages: Vec<Stage>,
     outlets: Vec<Outlet>,
     entry: Arc<GadgetEntry>,
+    handover: Handover,
     lost_before: u64,
     finished: bool,
     unflushed: bool,
@@ -91,7 +128,8 @@ impl Lane {
         outlets: Vec<Outlet>,
         entry: Arc<GadgetEntry>,
     ) -> Self {
-        Lane { source, batch, stages, outlets, entry, lost_before: 0, finished: false, unflushed: false }
+        let handover = Handover::new(&batch, &entry);
+        Lane { source, batch, stages, outlets, entry, handover, lost_before: 0, finished: false, unflushed: false }
     }
 
     /// Moves everything there is, batch by batch.
@@ -128,6 +166,7 @@ impl Lane {
             return;
         }
         self.batch.set_observed(clock::unix_now());
+        self.handover.process(&mut self.batch);
         for stage in &mut self.stages {
             stage.process(&mut self.batch);
         }
@@ -138,7 +177,17 @@ impl Lane {
         self.entry.received.add(self.batch.len() as u64);
     }
 
-    pub(super) fn count_lost(&mut self) {
+    /// Leaves events before `boot_ns` to a predecessor.
+    pub(super) fn take_over(&mut self, boot_ns: u64) {
+        self.handover.since = boot_ns;
+    }
+
+    /// Leaves events from `boot_ns` on to a successor.
+    pub(super) fn hand_over(&mut self, boot_ns: u64) {
+        self.handover.until = boot_ns;
+    }
+
+    fn count_lost(&mut self) {
         let lost = self.source.lost();
         if lost > self.lost_before {
             self.entry.lost.add(lost - self.lost_before);

@@ -1,7 +1,7 @@
 //! The thread of one gadget: wait, then take turns until there is nothing to move.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::lane::{Lane, Moved, Turn};
@@ -19,12 +19,19 @@ const ERROR_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) struct Control {
     stop: AtomicBool,
+    /// Boot-time nanoseconds from which on a successor reports events; `u64::MAX` while there is none.
+    handover: AtomicU64,
     waker: Waker,
 }
 
 impl Control {
     pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Control { stop: AtomicBool::new(false), waker: Waker::new()? })
+        Ok(Control { stop: AtomicBool::new(false), handover: AtomicU64::new(u64::MAX), waker: Waker::new()? })
+    }
+
+    /// Leaves events from `boot_ns` on to a successor that has been attached by then.
+    pub(super) fn hand_over(&self, boot_ns: u64) {
+        self.handover.store(boot_ns, Ordering::Release);
     }
 
     /// Asks the worker to drain its sources and end. To be called when the programs are detached.
@@ -41,6 +48,7 @@ pub(super) fn run(name: &str, mut lanes: Vec<Lane>, control: &Arc<Control>) {
     let mut failing = Failing::default();
     while !control.stop.load(Ordering::Acquire) {
         clock::refresh();
+        lanes.iter_mut().for_each(|lane| lane.hand_over(control.handover.load(Ordering::Acquire)));
         let moved = turn(name, &mut lanes, Turn::Poll, &mut failing);
         let pause = if failing.now { Some(ERROR_PAUSE) } else { pacer.after(moved.rows, moved.fill) };
         waits.clear();
@@ -55,6 +63,7 @@ pub(super) fn run(name: &str, mut lanes: Vec<Lane>, control: &Arc<Control>) {
         }
         control.waker.clear();
     }
+    lanes.iter_mut().for_each(|lane| lane.hand_over(control.handover.load(Ordering::Acquire)));
     turn(name, &mut lanes, Turn::Drain, &mut failing);
     lanes.iter_mut().for_each(Lane::flush);
 }

@@ -5,6 +5,8 @@ mod tests;
 
 use std::sync::OnceLock;
 
+use crate::kernel::clock;
+
 /// Use of the machine by this process at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ProcessUse {
@@ -30,7 +32,7 @@ pub fn read() -> ProcessUse {
     let fds = std::fs::read_dir("/proc/self/fd").map_or(0, |dir| dir.count().saturating_sub(1));
     let (ticks, start_ticks) = cpu(&stat);
     ProcessUse {
-        cpu_seconds: ticks as f64 / ticks_per_second(),
+        cpu_seconds: ticks as f64 / clock::ticks_per_second(),
         resident_bytes: number(&status, "VmRSS:") * 1024,
         peak_resident_bytes: number(&status, "VmHWM:") * 1024,
         open_fds: fds as u64,
@@ -58,11 +60,5 @@ fn start(ticks: u64) -> f64 {
         let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
         number(&stat, "btime ")
     });
-    *boot as f64 + ticks as f64 / ticks_per_second()
-}
-
-fn ticks_per_second() -> f64 {
-    // SAFETY: sysconf reads a constant and touches no memory of ours.
-    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    if ticks > 0 { ticks as f64 } else { 100.0 }
+    *boot as f64 + ticks as f64 / clock::ticks_per_second()
 }

@@ -1,4 +1,5 @@
 //! The collector as its users run it: the real binary, the real kernel, real containers and receivers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "../support/mod.rs"]
 mod support;

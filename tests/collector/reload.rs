@@ -41,6 +41,36 @@ fn a_storm_goes_through_good_and_bad_reloads_without_a_missing_event() {
 }
 
 #[test]
+fn a_gadget_that_is_replaced_reports_each_event_once() {
+    const OPENS: u64 = 20_000;
+    if !can_trace("replacing a gadget") {
+        return;
+    }
+    let mut storm = Storm::with_pauses(OPENS, "/gadgetry-storm", 50);
+    let (pid, port) = (storm.pid, free_port());
+    let collector = Collector::start(&config(pid, "", port));
+    storm.begin();
+    for operators in
+        ["    operators: [{filter: 'fname == \"/gadgetry-storm\"'}]\n", "", "    operators: [{filter: 'error == \"ENOENT\"'}]\n"]
+    {
+        let before = collector.log().matches("configuration applied").count();
+        let changed = config(pid, "", port).replace("    exporters: [file]\n", &format!("{operators}    exporters: [file]\n"));
+        collector.rewrite(&changed);
+        wait_for(20, "the reload", || (collector.log().matches("configuration applied").count() > before).then_some(()));
+    }
+    storm.finish();
+    let lines = wait_for(5, "the last events", || Some(collector.events("events.jsonl").len() as u64).filter(|n| *n >= OPENS));
+    let (code, log) = collector.stop();
+    assert_eq!((code, lines), (0, OPENS), "{log}");
+    let rows = ledger(&log);
+    let opens = rows.iter().find(|r| r.gadget == "opens").unwrap();
+    assert_eq!((opens.delivered, opens.lost), (OPENS, 0), "{log}");
+    // While old and new are both attached both see the events; one of the two leaves them out.
+    assert_eq!(opens.produced, OPENS + opens.filtered, "{log}");
+    println!("replaced three times, {} events were seen by both", opens.filtered);
+}
+
+#[test]
 fn a_bad_file_names_the_place_and_the_gadgets_go_on() {
     if !can_trace("bad reload") {
         return;

@@ -184,9 +184,10 @@ pub struct Row {
 pub fn ledger(log: &str) -> Vec<Row> {
     let table = log.rsplit_once("ledger (records)\n").unwrap_or_else(|| panic!("no ledger in:\n{log}")).1;
     let mut rows: Vec<Row> = Vec::new();
+    // Reasons stand in parentheses behind their sum.
+    let reasons = regex::Regex::new(r" \([^)]*\)").unwrap();
     for line in table.lines().skip(1) {
-        // Reasons stand in parentheses behind their sum.
-        let plain = regex::Regex::new(r" \([^)]*\)").unwrap().replace_all(line, "").replace(',', "");
+        let plain = reasons.replace_all(line, "").replace(',', "");
         let mut cells: Vec<&str> = plain.split_whitespace().collect();
         let number = |s: &str| s.parse::<u64>().unwrap_or_else(|_| panic!("not a ledger row: {line}"));
         let continued = cells.len() == 4;
@@ -236,13 +237,22 @@ pub struct Storm {
 
 impl Storm {
     pub fn ready(count: u64, path: &str) -> Self {
+        Self::with_pauses(count, path, 0)
+    }
+
+    /// With so many microseconds between two opens.
+    pub fn with_pauses(count: u64, path: &str, pause: u64) -> Self {
         let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("storm-{}", std::process::id()));
         if !binary.exists() {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/storm.c");
             assert!(Command::new("cc").arg("-O2").arg("-o").arg(&binary).arg(source).status().unwrap().success());
         }
-        let mut child =
-            Command::new(&binary).arg(count.to_string()).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(&binary)
+            .args([&count.to_string(), path, &pause.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut line = String::new();
         output.read_line(&mut line).unwrap();

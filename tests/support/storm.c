@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// storm COUNT PATH: waits for a line on standard input, then opens PATH COUNT times and says how long that took.
+// storm COUNT PATH [MICROSECONDS]: waits for a line on standard input, then opens PATH COUNT times, with a pause after each, and
+// says how long that took.
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +9,9 @@
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	if (argc < 3)
 		return 64;
-	long count = atol(argv[1]);
+	long count = atol(argv[1]), rest = argc > 3 ? atol(argv[3]) : 0;
 	struct timespec a, b;
 	char line[16];
 
@@ -23,6 +24,8 @@ int main(int argc, char **argv)
 		int fd = open(argv[2], O_RDONLY);
 		if (fd >= 0)
 			close(fd);
+		if (rest)
+			usleep(rest);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	printf("ns %lld\n", (b.tv_sec - a.tv_sec) * 1000000000LL + b.tv_nsec - a.tv_nsec);

@@ -177,6 +177,21 @@ fn the_small_kernel_suffices() {
     link(&prepared).unwrap();
 }
 
+/// Every embedded gadget opens, is prepared against the running kernel and links in aya.
+#[test]
+fn embedded_gadgets_link() {
+    let Some(kernel) = kernel() else { return };
+    let host = Host::new();
+    for name in crate::image::embedded_names() {
+        let image = crate::image::open(name).unwrap();
+        let gadget = crate::gadget::open(&image, name).unwrap();
+        assert!(!gadget.sources.is_empty(), "{name}");
+        let Some(object) = &gadget.object else { continue };
+        let prepared = prepare(object, &Target { btf: kernel, facts: &host }).unwrap();
+        link(&prepared).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 

@@ -1,7 +1,6 @@
 //! A receiver that is away: for a while, or for good.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{opens, own_metric};
 use crate::support::receivers::otlp::{Otlp, Protocol, Received};
@@ -9,14 +8,15 @@ use crate::support::{Collector, Storm, can_trace, free_port, ledger, wait_for};
 
 #[test]
 fn a_receiver_that_goes_down_and_comes_back_during_a_storm_misses_nothing() {
-    const OPENS: u64 = 60_000;
+    // Some 3 s of opens, at a pace that the kernel's ring takes, so that the queue is what is tested.
+    const OPENS: u64 = 20_000;
     if !can_trace("receiver down and back") {
         return;
     }
     for protocol in Protocol::BOTH {
         let (received, port, own) = (Arc::new(Received::default()), free_port(), free_port());
         let receiver = Otlp::start(protocol, port, &received);
-        let mut storm = Storm::ready(OPENS, "/gadgetry-storm");
+        let mut storm = Storm::with_pauses(OPENS, "/gadgetry-storm", 100);
         let exporter = protocol.exporter();
         let exporters = format!(
             "  {exporter}:\n    endpoint: \"http://127.0.0.1:{port}\"\n    sending_queue: {{queue_size: 256MiB, batch: {{flush_timeout: 20ms}}}}\n    retry_on_failure: {{initial_interval: 200ms, max_interval: 400ms}}\n"
@@ -27,18 +27,18 @@ fn a_receiver_that_goes_down_and_comes_back_during_a_storm_misses_nothing() {
         wait_for(10, "the first records", || (received.times().1 > 0).then_some(()));
         drop(receiver);
         collector.wait_log(10, "cannot deliver, trying again");
-        storm.finish();
-        let waiting = wait_for(10, "records that wait", || own_metric(own, "gadgetry_exporter_in_flight{").filter(|n| *n > 0));
-        std::thread::sleep(Duration::from_secs(2));
+        let waiting = wait_for(10, "records that wait", || own_metric(own, "gadgetry_exporter_in_flight{").filter(|n| *n > OPENS / 4));
         let _back = Otlp::start(protocol, port, &received);
         collector.wait_log(10, "delivering again");
+        storm.finish();
         wait_for(15, "an empty queue", || own_metric(own, "gadgetry_exporter_in_flight{").filter(|n| *n == 0));
         let (code, log) = collector.stop();
         assert_eq!(code, 0, "{log}");
         let row = &ledger(&log)[0];
         let (distinct, all) = received.times();
         println!("{exporter} down and back: {waiting} waited, {} sent twice, {row:?}", all - distinct.len() as u64);
-        assert_eq!((row.produced, row.produced - row.lost, row.exporter_dropped, row.in_flight), (OPENS, row.delivered, 0, 0), "{log}");
+        assert_eq!((row.produced, row.exporter_dropped, row.in_flight), (OPENS, 0, 0), "{log}");
+        assert_eq!(row.delivered, OPENS - row.lost, "{log}");
         assert_eq!(distinct.len() as u64, row.delivered, "distinct records received");
     }
 }
