@@ -61,9 +61,15 @@ fetch_victoria_metrics() {
     DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" trixie "$1" victoria-metrics
 }
 
+# What many users run; its scrapes ask in other words than those of Debian 12's.
+fetch_prometheus_3() {
+    DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" sid "$1" prometheus
+}
+
 packages "${want[@]}"
 if [ "$1" = test ]; then
     [ -w "$cache" ] || mkdir -p "$cache" || { echo "set GADGETRY_CACHE to a folder for the receivers that the tests need" >&2; exit 0; }
     receiver rotel rotel-agent fetch_rotel
     receiver victoria-metrics usr/bin/victoria-metrics fetch_victoria_metrics
+    receiver prometheus-3 usr/bin/prometheus fetch_prometheus_3
 fi

@@ -18,7 +18,7 @@ fn prometheus_scrapes_exact_numbers_in_both_formats_and_promtool_has_nothing_to_
     }
     let [open_metrics, text, own] = [(); 3].map(|()| free_port());
     let targets = [("openmetrics", open_metrics), ("text", text), ("own", own)].map(|(job, port)| (job, format!("127.0.0.1:{port}")));
-    let Some(prometheus) = Prometheus::start(name, &targets) else { return };
+    let Some(servers) = Prometheus::start(name, &targets) else { return };
     let mut storm = Storm::ready(OPENS, "/gadgetry \"storm\"\\");
     let both = "    exporters: [prometheus, prometheus/text]\n";
     let gadgets = format!("{COUNTER}{both}{BLOCKIO}{both}");
@@ -37,24 +37,32 @@ fn prometheus_scrapes_exact_numbers_in_both_formats_and_promtool_has_nothing_to_
         });
         assert_eq!(lint(&page), "", "{page}");
     }
+    for prometheus in &servers {
+        scraped(prometheus);
+    }
+    assert_eq!(collector.stop().0, 0);
+}
+
+/// What one Prometheus has of the three pages.
+fn scraped(prometheus: &Prometheus) {
+    // A scrape may have come before the storm.
+    let scraped = |promql: &str, wanted: &dyn Fn(f64) -> bool| {
+        wait_for(20, promql, || wanted(prometheus.number(promql)).then_some(()));
+    };
     for job in ["openmetrics", "text"] {
         let series = format!("file_opens_total{{job=\"{job}\",gadget=\"opens\",fname=\"/gadgetry \\\"storm\\\"\\\\\"}}");
-        // A scrape may have come before the storm.
-        wait_for(10, "a scrape of the whole storm", || (prometheus.number(&series) == OPENS as f64).then_some(()));
-        let blocks = prometheus.number(&format!("sum(blockio_latency_seconds_count{{job=\"{job}\"}})"));
-        assert!(blocks >= 20.0, "{blocks} block requests");
-        let median = prometheus.number(&format!("histogram_quantile(0.5, sum by (le) (blockio_latency_seconds_bucket{{job=\"{job}\"}}))"));
-        assert!(median > 0.0 && median < 10.0, "a median latency of {median} s");
-        assert_eq!(prometheus.number(&format!("up{{job=\"{job}\"}}")), 1.0);
+        scraped(&series, &|n| n == OPENS as f64);
+        scraped(&format!("sum(blockio_latency_seconds_count{{job=\"{job}\"}})"), &|n| n >= 20.0);
+        let median = format!("histogram_quantile(0.5, sum by (le) (blockio_latency_seconds_bucket{{job=\"{job}\"}}))");
+        scraped(&median, &|seconds| seconds > 0.0 && seconds < 10.0);
+        scraped(&format!("up{{job=\"{job}\"}}"), &|n| n == 1.0);
     }
-    let received = r#"gadgetry_gadget_received_total{job="own",gadget="opens"}"#;
-    assert_eq!(prometheus.number(received), OPENS as f64);
+    scraped(r#"gadgetry_gadget_received_total{job="own",gadget="opens"}"#, &|n| n == OPENS as f64);
     // Only OpenMetrics names a counter without its suffix, so this is what each target was asked in.
     let known = |job: &str, metric: &str| prometheus.metadata(job).iter().any(|m| m["metric"] == metric && m["type"] == "counter");
     assert!(known("openmetrics", "file_opens"), "{:?}", prometheus.metadata("openmetrics"));
     assert!(known("text", "file_opens_total"), "{:?}", prometheus.metadata("text"));
     assert!(known("own", "gadgetry_gadget_received"), "{:?}", prometheus.metadata("own"));
-    assert_eq!(collector.stop().0, 0);
 }
 
 #[test]

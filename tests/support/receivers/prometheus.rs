@@ -1,6 +1,7 @@
-//! A real Prometheus that scrapes once a second, and promtool.
+//! Real Prometheus servers, of versions that negotiate differently, that scrape once a second; and promtool.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -16,21 +17,26 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes `targets`, each a job's name and an address. `None`, with the reason printed, where there is no Prometheus.
-    pub fn start(test: &str, targets: &[(&str, String)]) -> Option<Self> {
-        let prometheus = find(test, "prometheus", "PROMETHEUS", "prometheus/usr/bin/prometheus")?;
+    /// Debian's and a Prometheus 3, each scraping `targets`: a job's name and an address. `None`, with the reason printed, where one is missing.
+    pub fn start(test: &str, targets: &[(&str, String)]) -> Option<[Self; 2]> {
+        let debian = find(test, "prometheus", "PROMETHEUS", "")?;
+        let newer = find(test, "prometheus 3", "PROMETHEUS_3", "prometheus-3/usr/bin/prometheus")?;
+        Some([debian, newer].map(|binary| Self::scraping(&binary, targets)))
+    }
+
+    fn scraping(binary: &Path, targets: &[(&str, String)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let jobs = targets.iter().map(|(job, target)| format!("- {{job_name: {job}, static_configs: [{{targets: ['{target}']}}]}}\n"));
         let config = format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{}", jobs.collect::<String>());
         std::fs::write(dir.path().join("p.yml"), config).unwrap();
         let address = format!("127.0.0.1:{}", free_port());
-        let mut command = Command::new(prometheus);
+        let mut command = Command::new(binary);
         command
             .arg(format!("--config.file={}", owned(&dir.path().join("p.yml"))))
             .arg(format!("--storage.tsdb.path={}", owned(&dir.path().join("data"))))
             .arg(format!("--web.listen-address={address}"));
         let program = Program::start(&mut command, dir.path().join("prometheus.log"), &[&address]);
-        Some(Prometheus { program, _dir: dir, address })
+        Prometheus { program, _dir: dir, address }
     }
 
     /// The number that a PromQL query gives, once it gives one. The first scrape comes some 5 s after the start.
