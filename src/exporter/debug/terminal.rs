@@ -27,7 +27,11 @@ impl Terminal {
     pub fn write(&self, text: &[u8]) -> io::Result<()> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let result = out.write_all(text).and_then(|()| out.flush());
-        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = result.as_ref().err().map(ToString::to_string);
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (None, Err(error)) = (&*failing, &result) {
+            tracing::error!(%error, "cannot write to standard output, events are dropped until that works again");
+        }
+        *failing = result.as_ref().err().map(ToString::to_string);
         result
     }
 

@@ -5,6 +5,7 @@
 //! through a [`Transport`]; each keeps its order. Every accepted record ends as delivered or dropped exactly once.
 
 mod account;
+mod complaints;
 mod consumer;
 mod queue;
 mod retry;
@@ -24,6 +25,7 @@ pub use settings::{BatchSettings, QueueSettings, QueueSize, RetrySettings, Sende
 
 use crate::component::{BoxFuture, ComponentId};
 use crate::telemetry::{DropReason, ExporterEntry};
+use complaints::Complaints;
 use queue::Queue;
 
 /// What a receiver made of a request.
@@ -86,6 +88,7 @@ struct Shared {
     transport: Arc<dyn Transport>,
     queue: Queue,
     failing: Mutex<Option<String>>,
+    complaints: Complaints,
     abort: CancellationToken,
 }
 
@@ -94,7 +97,8 @@ impl Sender {
     pub fn spawn(id: ComponentId, settings: SenderSettings, transport: Arc<dyn Transport>, runtime: &tokio::runtime::Handle) -> Self {
         let queue = Queue::new(&settings.queue);
         let consumers = settings.queue.num_consumers.max(1);
-        let shared = Arc::new(Shared { id, settings, transport, queue, failing: Mutex::default(), abort: CancellationToken::new() });
+        let (failing, complaints, abort) = (Mutex::default(), Complaints::default(), CancellationToken::new());
+        let shared = Arc::new(Shared { id, settings, transport, queue, failing, complaints, abort });
         let tasks = TaskTracker::new();
         for _ in 0..consumers {
             tasks.spawn_on(consumer::run(shared.clone()), runtime);
@@ -110,9 +114,8 @@ impl Sender {
             Ok(()) => true,
             Err(reason) => {
                 ExporterEntry::count_dropped(chunk.entry, reason, chunk.records);
-                if self.shared.queue.may_complain() {
-                    let (exporter, gadget) = (&self.shared.id, &chunk.entry.gadget);
-                    tracing::error!(%exporter, %gadget, records = chunk.records, reason = reason.as_str(), "records dropped before the queue");
+                if let Some(records) = self.shared.complaints.add(reason, chunk.records) {
+                    tracing::error!(exporter = %self.shared.id, records, reason = reason.as_str(), "records dropped before the queue");
                 }
                 false
             }
@@ -150,6 +153,9 @@ impl Sender {
             self.shared.abort.cancel();
             self.tasks.wait().await;
         }
+        for (reason, records) in self.shared.complaints.rest() {
+            tracing::error!(exporter = %self.shared.id, records, reason = reason.as_str(), "more records dropped");
+        }
     }
 }
 
@@ -170,7 +176,9 @@ impl Shared {
     }
 
     fn lost(&self, reason: DropReason, records: u64, message: &str) {
-        tracing::error!(exporter = %self.id, records, reason = reason.as_str(), error = message, "records dropped");
+        if let Some(records) = self.complaints.add(reason, records) {
+            tracing::error!(exporter = %self.id, records, reason = reason.as_str(), error = message, "records dropped");
+        }
         *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
     }
 }

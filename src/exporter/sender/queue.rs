@@ -20,8 +20,6 @@ const MAX_BYTES: usize = 1 << 20;
 const CHUNK_BYTES: usize = 64 << 10;
 /// Buffers kept for the next requests.
 const SPARE: usize = 2;
-/// How often a full queue may be logged.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A request under construction or on its way.
 pub(super) struct Request {
@@ -53,7 +51,6 @@ struct State {
     used: u64,
     bytes: u64,
     spare: Vec<Vec<u8>>,
-    complained: Option<Instant>,
 }
 
 /// When a request is large enough to leave, and when too large to grow.
@@ -213,17 +210,6 @@ impl Queue {
 
     pub(super) fn bytes(&self) -> u64 {
         self.lock().bytes
-    }
-
-    /// Whether it is time to log a refused chunk again.
-    pub(super) fn may_complain(&self) -> bool {
-        let mut state = self.lock();
-        let now = Instant::now();
-        let due = state.complained.is_none_or(|last| now.duration_since(last) >= COMPLAINT_INTERVAL);
-        if due {
-            state.complained = Some(now);
-        }
-        due
     }
 }
 

@@ -45,4 +45,5 @@ fn debug_prints_events_and_outlives_the_reader_of_its_pipe() {
     assert!(row.delivered > 0 && row.exporter_dropped > 0 && row.in_flight == 0, "{log}");
     assert_eq!(row.delivered + row.exporter_dropped, row.produced - row.lost, "{log}");
     assert!(log.contains("write_failed"), "{log}");
+    assert_eq!(log.matches("cannot write to standard output").count(), 1, "said once:\n{log}");
 }

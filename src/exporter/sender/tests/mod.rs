@@ -318,3 +318,16 @@ async fn the_ledger_closes_under_a_storm_of_every_outcome() {
     }
     assert_eq!(sender.queue_bytes(), 0);
 }
+
+/// The sums that are logged are the ledger's, whatever their number.
+#[tokio::test(start_paused = true)]
+async fn losses_are_logged_now_and_then_and_none_is_left_unsaid() {
+    let complaints = crate::exporter::sender::complaints::Complaints::default();
+    assert_eq!(complaints.add(DropReason::Rejected, 3), Some(3));
+    assert_eq!(complaints.add(DropReason::Rejected, 4), None);
+    assert_eq!(complaints.add(DropReason::QueueFull, 1), Some(1), "another reason has its own time");
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(complaints.add(DropReason::Rejected, 5), Some(9));
+    assert_eq!(complaints.add(DropReason::Rejected, 6), None);
+    assert_eq!(complaints.rest(), [(DropReason::Rejected, 6)]);
+}
