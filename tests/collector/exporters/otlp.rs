@@ -128,7 +128,7 @@ fn what_a_receiver_refuses_is_counted_as_rejected_and_what_it_puts_off_arrives()
         let answers = [Answer::Later, Answer::Partial(7), Answer::Refuse, Answer::Later, Answer::Partial(4)];
         received.answers.lock().unwrap().extend(answers);
         let receiver = Otlp::start(protocol, 0, &received);
-        let mut storm = Storm::ready(OPENS, "/gadgetry-storm");
+        let mut storm = Storm::with_pauses(OPENS, "/gadgetry-storm", 20);
         let exporter = protocol.exporter();
         let exporters = format!(
             "  {exporter}:\n    endpoint: \"{}\"\n    sending_queue: {{num_consumers: 1, batch: {{max_size: 100, min_size: 100}}}}\n    retry_on_failure: {{initial_interval: 50ms}}\n",

@@ -19,7 +19,7 @@ fn prometheus_scrapes_exact_numbers_in_both_formats_and_promtool_has_nothing_to_
     let [open_metrics, text, own] = [(); 3].map(|()| free_port());
     let targets = [("openmetrics", open_metrics), ("text", text), ("own", own)].map(|(job, port)| (job, format!("127.0.0.1:{port}")));
     let Some(servers) = Prometheus::start(name, &targets) else { return };
-    let mut storm = Storm::ready(OPENS, "/gadgetry \"storm\"\\");
+    let mut storm = Storm::with_pauses(OPENS, "/gadgetry \"storm\"\\", 20);
     let both = "    exporters: [prometheus, prometheus/text]\n";
     let gadgets = format!("{COUNTER}{both}{BLOCKIO}{both}");
     let exporters = format!(
@@ -74,7 +74,7 @@ fn victoria_metrics_takes_counters_and_histograms_over_otlp() {
     let Some(victoria) = Victoria::start(name) else { return };
     let received = std::sync::Arc::new(Received::default());
     let logs = Otlp::start(Protocol::Http, 0, &received);
-    let mut storm = Storm::ready(OPENS, "/gadgetry-storm");
+    let mut storm = Storm::with_pauses(OPENS, "/gadgetry-storm", 20);
     let to = "    exporters: [otlp_http]\n";
     let exporters =
         format!("  otlp_http: {{endpoint: \"{}\", metrics_endpoint: \"{}\", metrics_interval: 300ms}}\n", logs.url, victoria.endpoint());
