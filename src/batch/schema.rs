@@ -228,6 +228,16 @@ pub struct GadgetIdentity {
     pub digest: String,
 }
 
+impl GadgetIdentity {
+    /// The name of the instrumentation scope: the last part of the image's repository, else the metadata's name, else the instance's.
+    pub fn scope(&self) -> &str {
+        let repository = self.image.split('@').next().unwrap_or_default();
+        let last = repository.rsplit('/').next().unwrap_or_default();
+        let name = last.split(':').next().unwrap_or_default();
+        [name, &self.name, &self.instance].into_iter().find(|n| !n.is_empty()).unwrap_or_default()
+    }
+}
+
 /// The fields of one data source.
 pub struct Schema {
     name: String,

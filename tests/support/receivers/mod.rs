@@ -50,16 +50,21 @@ impl Drop for Program {
 
 /// Where a program is: named by a variable, on the path, or fetched by `tests/support/install.sh`. Says that `test` is skipped when nowhere.
 pub fn find(test: &str, name: &str, variable: &str, fetched: &str) -> Option<PathBuf> {
+    let found = look(name, variable, fetched);
+    if found.is_none() {
+        println!("SKIPPED {test}: no {name} (tests/support/install.sh test fetches it)");
+    }
+    found
+}
+
+/// The same without a word.
+fn look(name: &str, variable: &str, fetched: &str) -> Option<PathBuf> {
     let cache = std::env::var_os("GADGETRY_CACHE").map_or_else(|| PathBuf::from("/var/cache/gadgetry"), PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let named = std::env::var_os(variable).map(PathBuf::from);
     // The fetched one first: Debian's own may be too old.
     let places = named.into_iter().chain([cache.join(fetched)]).chain(std::env::split_paths(&path).map(|dir| dir.join(name)));
-    let found = places.into_iter().find(|p| p.is_file());
-    if found.is_none() {
-        println!("SKIPPED {test}: no {name} (tests/support/install.sh test fetches it)");
-    }
-    found
+    places.into_iter().find(|p| p.is_file())
 }
 
 /// The vector that a server of the Prometheus API answers to a PromQL query, once it is not empty.

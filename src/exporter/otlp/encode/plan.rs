@@ -158,9 +158,8 @@ fn is_decoded(schema: &Schema, id: FieldId) -> bool {
 fn scope(schema: &Schema) -> Vec<u8> {
     use crate::batch::Value;
     let gadget = schema.gadget();
-    let name = if gadget.name.is_empty() { &gadget.instance } else { &gadget.name };
     let mut scope = Vec::new();
-    wire::bytes(&mut scope, 1, name.as_bytes());
+    wire::bytes(&mut scope, 1, gadget.scope().as_bytes());
     if !gadget.version.is_empty() {
         wire::bytes(&mut scope, 2, gadget.version.as_bytes());
     }

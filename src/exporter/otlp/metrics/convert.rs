@@ -56,9 +56,8 @@ fn encode(scope_metrics: Vec<ScopeMetrics>, resource: &[(String, String)]) -> Ve
 }
 
 fn scope(gadget: &GadgetIdentity) -> InstrumentationScope {
-    let name = if gadget.name.is_empty() { &gadget.instance } else { &gadget.name };
     InstrumentationScope {
-        name: name.clone(),
+        name: gadget.scope().to_owned(),
         version: gadget.version.clone(),
         attributes: scope_attributes(gadget).map(|(key, value)| pair(key, Any::StringValue(value.to_owned()))).collect(),
         ..InstrumentationScope::default()
