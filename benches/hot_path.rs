@@ -33,11 +33,11 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut criterion =
-        Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(20);
+        Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_millis(1500)).sample_size(20);
     criterion = criterion.configure_from_args();
     let mut summary = Summary::default();
+    let object = synthetic::compile();
     for size in SIZES {
-        let object = synthetic::compile();
         let mut group = criterion.benchmark_group(format!("{size} B"));
         group.throughput(Throughput::Elements(u64::from(RECORDS)));
         for name in stages::NAMES {

@@ -28,7 +28,7 @@ pub const NAMES: [&str; 8] =
 
 /// As in `pipeline::build`.
 const BATCH_ROWS: usize = 4096;
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 256 << 10;
 /// As in `exporter::file` and `exporter::sender`.
 const FILE_CHUNK: usize = 256 << 10;
 const OTLP_CHUNK: usize = 64 << 10;

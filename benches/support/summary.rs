@@ -45,7 +45,8 @@ impl Summary {
         };
         println!("\nCPU time per event, medians; a ratio compares with a bare aya reader of the same run");
         println!("{:<8}{:<26}{:>10}{:>16}{:>10}{:>16}", "record", "stage", "ns/event", "events/s/core", "to bare", "to bare+copy");
-        for (size, name) in self.rounds.keys().map(|(size, _)| *size).collect::<std::collections::BTreeSet<_>>().into_iter().flat_map(pairs) {
+        for (size, name) in self.rounds.keys().map(|(size, _)| *size).collect::<std::collections::BTreeSet<_>>().into_iter().flat_map(pairs)
+        {
             let Some(ns) = median(size, name) else { continue };
             let ratio = |to| median(size, to).map_or(String::new(), |base| format!("{:.2}", ns / base));
             let (bare, copy) = (ratio(stages::BARE), ratio(stages::BARE_COPY));
