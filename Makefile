@@ -3,6 +3,7 @@ SHELL := /bin/bash
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
 BINARY := target/$(TARGET)/release/gadgetry
 STATIC := RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(TARGET)
+BENCH := RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET)
 CONFIG ?= config/collector.yaml
 export GADGETRY_DATA ?= $(CURDIR)/run
 
@@ -27,7 +28,7 @@ check: tools     ## formatting and lints
 	@cargo clippy --locked --all-targets -- -D warnings
 
 bench: tools     ## the benchmarks (never part of the tests)
-	@cargo bench --locked
+	@$(BENCH) --bench hot_path
 
 tools:           # what a build needs
 	@tests/support/install.sh build

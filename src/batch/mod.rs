@@ -70,12 +70,15 @@ impl Batch {
     ///
     /// A record shorter than the fixed part of the schema is padded with zeros up to it.
     pub fn push(&mut self, record: &[u8]) {
-        // Rows start on 8 bytes so that the u64 fields of a row are aligned in memory.
-        let start = self.data.len().next_multiple_of(8);
-        self.data.resize(start, 0);
-        self.data.extend_from_slice(record);
+        let start = self.data.len();
         let len = record.len().max(self.schema.fixed_size());
-        self.data.resize(start + len, 0);
+        // Rows start on 8 bytes so that the u64 fields of a row are aligned in memory.
+        let end = start + len.next_multiple_of(8);
+        self.data.reserve(end - start);
+        self.data.extend_from_slice(record);
+        if self.data.len() < end {
+            self.data.resize(end, 0);
+        }
         self.rows.push((start as u32, len as u32));
         self.selection.push();
     }

@@ -1,5 +1,7 @@
 //! Reading one value out of a batch.
 
+use std::ffi::CStr;
+
 use super::{Batch, Element, Field, Kind, Source};
 use crate::kernel::clock;
 
@@ -78,8 +80,8 @@ fn typed(kind: Kind, raw: &[u8]) -> Value<'_> {
 }
 
 fn until_nul(raw: &[u8]) -> &[u8] {
-    let end = raw.iter().position(|b| *b == 0).unwrap_or(raw.len());
-    raw.get(..end).unwrap_or(raw)
+    // The standard library's search goes word by word.
+    CStr::from_bytes_until_nul(raw).map_or(raw, CStr::to_bytes)
 }
 
 /// An unsigned integer in the machine's byte order; 0 when `raw` is of no integer's length.

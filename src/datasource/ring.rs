@@ -34,6 +34,10 @@ impl Datasource for Ring {
         Wakeup::Readable(self.source.ring.as_fd())
     }
 
+    fn capacity(&self) -> usize {
+        self.source.bytes as usize
+    }
+
     fn lost(&mut self) -> u64 {
         match self.source.lost.as_mut().map(|lost| lost.total()) {
             Some(Ok(total)) => self.lost = total,

@@ -1,6 +1,6 @@
 //! `gadget_uid` and `gadget_gid`: names from the host's `/etc/passwd` and `/etc/group`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ const LIMIT: u64 = 16 << 20;
 pub struct Names {
     path: PathBuf,
     prefix: &'static [u8],
-    names: ArcSwap<HashMap<u32, Box<[u8]>>>,
+    names: ArcSwap<BTreeMap<u32, Box<[u8]>>>,
     looked: AtomicU64,
     seen: Mutex<Option<(SystemTime, u64)>>,
 }
@@ -73,8 +73,8 @@ impl Names {
     }
 }
 
-fn parse(text: &[u8]) -> HashMap<u32, Box<[u8]>> {
-    let mut names = HashMap::new();
+fn parse(text: &[u8]) -> BTreeMap<u32, Box<[u8]>> {
+    let mut names = BTreeMap::new();
     for line in text.split(|b| *b == b'\n') {
         let mut parts = line.split(|b| *b == b':');
         let (Some(name), Some(id)) = (parts.next(), parts.nth(1)) else { continue };

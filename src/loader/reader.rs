@@ -41,6 +41,8 @@ pub struct RingSource {
     pub map: String,
     /// The ring itself.
     pub ring: RingBuf<MapData>,
+    /// Bytes of records that it holds.
+    pub bytes: u32,
     /// What counts the records that found no room.
     pub lost: Option<LostSamples>,
 }
@@ -129,9 +131,10 @@ fn ring(gadget: &str, maps: &mut HashMap<String, MapData>, name: &str, lost: Opt
         let text = format!("map {name:?} of gadget {gadget:?} is not a ring buffer, and no other kind of buffer is supported yet");
         return Err(LoadError::Invalid(text));
     }
+    let bytes = info.max_entries();
     let ring = RingBuf::try_from(Map::RingBuf(map));
     let ring = ring.map_err(|e| LoadError::object(format!("open ring buffer {name:?} of gadget {gadget:?}"), e))?;
-    Ok(RingSource { map: name.to_owned(), ring, lost })
+    Ok(RingSource { map: name.to_owned(), ring, bytes, lost })
 }
 
 fn entries(

@@ -20,8 +20,8 @@ use crate::{datasource, image};
 
 /// Rows per batch: enough to amortise what is done per batch, few enough to stay in the cache.
 const BATCH_ROWS: usize = 4096;
-/// Row bytes per batch.
-const BATCH_BYTES: usize = 1 << 20;
+/// Row bytes per batch: what was just read is still in the second-level cache when it is encoded.
+const BATCH_BYTES: usize = 256 << 10;
 
 /// The running exporters by id.
 pub type Exporters = HashMap<ComponentId, Arc<dyn ExporterService>>;

@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
-const SHORTEST: Duration = Duration::from_micros(500);
-const LONGEST: Duration = Duration::from_millis(8);
-/// A ring found fuller than this (in 1/256) is read sooner the next time.
-const HIGH: usize = 64;
-/// One found emptier than this is left alone for longer.
-const LOW: usize = 24;
+/// The first pause after an idle time.
+const FIRST: Duration = Duration::from_micros(500);
+const SHORTEST: Duration = Duration::from_micros(125);
+/// A burst that comes during the longest pause must fit: 1 MiB in 4 ms is two million records of 128 bytes a second.
+const LONGEST: Duration = Duration::from_millis(4);
+/// How full a ring should be when it is read, in 1/256.
+const TARGET: u32 = 48;
 
 /// The pause of one worker.
 #[derive(Debug)]
@@ -21,21 +22,19 @@ pub(super) struct Pacer {
 
 impl Pacer {
     pub(super) fn new() -> Self {
-        Pacer { pause: SHORTEST }
+        Pacer { pause: FIRST }
     }
 
     /// The pause after a turn that found `rows` records and a ring `fill`/256 full; `None`: wait to be woken.
     pub(super) fn after(&mut self, rows: usize, fill: usize) -> Option<Duration> {
         if rows == 0 {
-            self.pause = SHORTEST;
+            self.pause = FIRST;
             return None;
         }
-        let pause = self.pause;
-        if fill > HIGH {
-            self.pause = (self.pause / 2).max(SHORTEST / 4);
-        } else if fill < LOW {
-            self.pause = (self.pause * 2).min(LONGEST);
-        }
-        Some(pause.min(self.pause.max(SHORTEST / 4)))
+        // As long as would have filled it to the target, but never more than twice as long as the last time.
+        let fill = u32::try_from(fill).unwrap_or(u32::MAX).max(1);
+        let fitting = self.pause * TARGET / fill;
+        self.pause = fitting.min(self.pause * 2).clamp(SHORTEST, LONGEST);
+        Some(self.pause)
     }
 }

@@ -12,6 +12,8 @@ use crate::kernel::wait::{WaitSet, Waker};
 
 /// Losses are looked for at least this often, also when no event comes.
 const LOSS_CHECK: Duration = Duration::from_secs(1);
+/// Exporters hand on what they buffer at least this often, also when there is no end of events.
+const FLUSH: Duration = Duration::from_millis(100);
 /// After an error of a data source it is left alone for this long.
 const ERROR_PAUSE: Duration = Duration::from_millis(200);
 
@@ -46,6 +48,7 @@ pub(super) fn run(name: &str, mut lanes: Vec<Lane>, control: &Arc<Control>) {
     let mut pacer = Pacer::new();
     let mut waits = WaitSet::default();
     let mut failing = Failing::default();
+    let mut flushed = Instant::now();
     while !control.stop.load(Ordering::Acquire) {
         clock::refresh();
         lanes.iter_mut().for_each(|lane| lane.hand_over(control.handover.load(Ordering::Acquire)));
@@ -53,7 +56,8 @@ pub(super) fn run(name: &str, mut lanes: Vec<Lane>, control: &Arc<Control>) {
         let pause = if failing.now { Some(ERROR_PAUSE) } else { pacer.after(moved.rows, moved.fill) };
         waits.clear();
         waits.add(std::os::fd::AsFd::as_fd(&control.waker));
-        if pause.is_none() {
+        if pause.is_none() || flushed.elapsed() >= FLUSH {
+            flushed = Instant::now();
             lanes.iter_mut().for_each(Lane::flush);
         }
         let timeout = pause.unwrap_or_else(|| wait_on(&lanes, &mut waits));

@@ -1,7 +1,5 @@
 //! JSON strings out of bytes that are meant to be UTF-8.
 
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-const ONES: u64 = 0x0101_0101_0101_0101;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends `raw` as a JSON string in quotes. Invalid UTF-8 becomes U+FFFD.
@@ -23,28 +21,24 @@ pub fn push_escaped(out: &mut Vec<u8>, raw: &[u8]) {
 
 /// How many bytes from the start on can be copied into a JSON string as they are.
 pub(super) fn clean_prefix(raw: &[u8]) -> usize {
-    let mut at = 0;
-    for word in raw.chunks_exact(8) {
-        let Ok(word) = <[u8; 8]>::try_from(word) else { break };
-        if is_special_word(u64::from_ne_bytes(word)) {
-            break;
-        }
-        at += 8;
-    }
+    let at = clean_blocks::<8>(raw, clean_blocks::<32>(raw, 0));
     let rest = raw.get(at..).unwrap_or(&[]);
     at + rest.iter().position(|b| is_special(*b)).unwrap_or(rest.len())
 }
 
-fn is_special(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\' || byte >= 0x80
+/// Goes on from `at` over whole blocks without a special byte. A fixed size lets the compiler test a block at once.
+fn clean_blocks<const SIZE: usize>(raw: &[u8], mut at: usize) -> usize {
+    while let Some(block) = raw.get(at..).and_then(<[u8]>::first_chunk::<SIZE>) {
+        if block.iter().fold(false, |any, byte| any | is_special(*byte)) {
+            break;
+        }
+        at += SIZE;
+    }
+    at
 }
 
-/// Whether one of the eight bytes is special. May also say so of a word without special bytes
-/// (a borrow runs into the next byte), but only behind a byte that is special.
-fn is_special_word(word: u64) -> bool {
-    let below = |limit: u64| word.wrapping_sub(ONES * limit);
-    let zero_at = |byte: u64| (word ^ (ONES * byte)).wrapping_sub(ONES);
-    (word | below(0x20) | zero_at(u64::from(b'"')) | zero_at(u64::from(b'\\'))) & HIGH_BITS != 0
+fn is_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte >= 0x80)
 }
 
 fn push_careful(out: &mut Vec<u8>, raw: &[u8]) {

@@ -12,6 +12,8 @@ mod types;
 mod tests;
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
@@ -46,7 +48,7 @@ impl<'a> Btf<'a> {
     /// # Errors
     /// When it is no little-endian BTF, is cut short, too large, or has a type of an unknown kind.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, BtfError> {
-        let (types, strings) = parts(bytes)?;
+        let (types, strings) = parts(bytes, bytes.len())?;
         let types = bytes.get(types).ok_or(BtfError::Truncated { what: "type section" })?;
         let strings = bytes.get(strings).ok_or(BtfError::Truncated { what: "string section" })?;
         Self::of(Cow::Borrowed(types), Cow::Borrowed(strings))
@@ -74,28 +76,22 @@ impl<'a> Btf<'a> {
     /// When it cannot be read, or as [`Btf::parse`].
     pub fn read(path: &Path) -> Result<Btf<'static>, BtfError> {
         let unreadable = |source| BtfError::Unreadable { path: path.to_owned(), source };
-        let len = std::fs::metadata(path).map_err(unreadable)?.len();
-        if len > MAX_BYTES as u64 {
-            return Err(BtfError::TooLarge { bytes: len as usize });
-        }
-        Btf::from_vec(std::fs::read(path).map_err(unreadable)?)
+        let mut file = File::open(path).map_err(unreadable)?;
+        let bytes = file.metadata().map_err(unreadable)?.len();
+        Btf::load(&mut file, usize::try_from(bytes).unwrap_or(usize::MAX), unreadable)
     }
 
-    /// Reads a blob and keeps it.
-    ///
-    /// # Errors
-    /// As [`Btf::parse`].
-    pub fn from_vec(mut bytes: Vec<u8>) -> Result<Btf<'static>, BtfError> {
-        let (types, strings) = parts(&bytes)?;
-        let slice = |r: Range<usize>| bytes.get(r).map(<[u8]>::to_vec);
-        let tail = slice(strings).ok_or(BtfError::Truncated { what: "string section" })?;
-        // The large part stays where it is; only what surrounds it goes.
-        bytes.truncate(types.end);
-        if types.start > bytes.len() {
-            return Err(BtfError::Truncated { what: "type section" });
-        }
-        bytes.drain(..types.start);
-        Btf::of(Cow::Owned(bytes), Cow::Owned(tail))
+    /// Reads a blob of so many bytes, section by section, so that a kernel's few megabytes are never in memory twice.
+    fn load(
+        source: &mut (impl Read + Seek),
+        bytes: usize,
+        unreadable: impl Fn(std::io::Error) -> BtfError,
+    ) -> Result<Btf<'static>, BtfError> {
+        let header = section(source, 0..HEADER.min(bytes)).map_err(&unreadable)?;
+        let (types, strings) = parts(&header, bytes)?;
+        let types = section(source, types).map_err(&unreadable)?;
+        let strings = section(source, strings).map_err(&unreadable)?;
+        Btf::of(Cow::Owned(types), Cow::Owned(strings))
     }
 
     /// Number of types, void not counted.
@@ -153,26 +149,32 @@ impl<'a> Btf<'a> {
     }
 }
 
-/// Where types and strings are in a blob.
-fn parts(bytes: &[u8]) -> Result<(Range<usize>, Range<usize>), BtfError> {
-    if bytes.len() > MAX_BYTES {
-        return Err(BtfError::TooLarge { bytes: bytes.len() });
+/// Where types and strings are in a blob of so many bytes.
+fn parts(header: &[u8], bytes: usize) -> Result<(Range<usize>, Range<usize>), BtfError> {
+    if bytes > MAX_BYTES {
+        return Err(BtfError::TooLarge { bytes });
     }
-    let (Some(&[a, b]), Some(header)) = (bytes.first_chunk::<2>(), bytes.get(..HEADER)) else {
+    let (Some(&[a, b]), Some(header)) = (header.first_chunk::<2>(), header.get(..HEADER)) else {
         return Err(BtfError::Truncated { what: "header" });
     };
     if u16::from_le_bytes([a, b]) != MAGIC {
         return Err(BtfError::Magic);
     }
     let word = |at: usize| types::word(header, at).map(|w| w as usize);
-    let section = |offset: usize, len: usize| {
-        let start = word(4)?.checked_add(word(offset)?)?;
-        Some(start..start.checked_add(word(len)?)?)
+    let range = |offset: usize, len: usize, what| {
+        let start = word(4).and_then(|header| header.checked_add(word(offset)?));
+        let end = start.and_then(|start| start.checked_add(word(len)?)).filter(|end| *end <= bytes);
+        start.zip(end).map(|(start, end)| start..end).ok_or(BtfError::Truncated { what })
     };
-    match (section(8, 12), section(16, 20)) {
-        (Some(types), Some(strings)) => Ok((types, strings)),
-        _ => Err(BtfError::Truncated { what: "header" }),
-    }
+    Ok((range(8, 12, "type section")?, range(16, 20, "string section")?))
+}
+
+/// Some bytes of a file.
+fn section(source: &mut (impl Read + Seek), range: Range<usize>) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; range.len()];
+    source.seek(SeekFrom::Start(range.start as u64))?;
+    source.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The one pass over all types.
