@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 pub mod docker;
+pub mod receivers;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -66,11 +67,16 @@ impl Collector {
     }
 
     pub fn spawn_with(config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::spawn_to(config, environment, Stdio::null())
+    }
+
+    /// With its standard output given; if that is a pipe, [`Collector::output`] is its other end.
+    pub fn spawn_to(config: &str, environment: &[(&str, &str)], stdout: Stdio) -> Self {
         let dir = tempfile::tempdir().unwrap();
         write_config(dir.path(), config);
         let mut command = Command::new(env!("CARGO_BIN_EXE_gadgetry"));
         command.arg("collect").arg("-c").arg(dir.path().join("collector.yaml")).envs(environment.iter().copied());
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (theirs, stderr) = (log.clone(), child.stderr.take().unwrap());
         std::thread::spawn(move || {
@@ -88,6 +94,11 @@ impl Collector {
         let collector = Self::spawn(config);
         collector.wait_log(20, "gadgetry is collecting");
         collector
+    }
+
+    /// The reading end of the pipe that is its standard output.
+    pub fn output(&mut self) -> ChildStdout {
+        self.child.stdout.take().unwrap()
     }
 
     pub fn pid(&self) -> u32 {
