@@ -16,7 +16,7 @@ pub use schema::{
     SourceKind,
 };
 pub use selection::Selection;
-pub use value::Value;
+pub use value::{Value, unsigned};
 
 /// The dictionary entry of a row about which nothing is known.
 pub const UNKNOWN_ENTRY: u32 = 0;

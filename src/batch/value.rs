@@ -82,7 +82,8 @@ fn until_nul(raw: &[u8]) -> &[u8] {
     raw.get(..end).unwrap_or(raw)
 }
 
-fn unsigned(raw: &[u8]) -> u64 {
+/// An unsigned integer in the machine's byte order; 0 when `raw` is of no integer's length.
+pub fn unsigned(raw: &[u8]) -> u64 {
     match *raw {
         [a] => u64::from(a),
         [a, b] => u64::from(u16::from_ne_bytes([a, b])),

@@ -18,16 +18,7 @@ pub mod syscall;
 mod tests;
 pub mod timestamp;
 
-/// An unsigned integer in the machine's byte order; 0 when `raw` is of no integer's length.
-fn unsigned(raw: &[u8]) -> u64 {
-    match *raw {
-        [a] => u64::from(a),
-        [a, b] => u64::from(u16::from_ne_bytes([a, b])),
-        [a, b, c, d] => u64::from(u32::from_ne_bytes([a, b, c, d])),
-        [a, b, c, d, e, f, g, h] => u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-        _ => 0,
-    }
-}
+use crate::batch::unsigned;
 
 fn push_number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());

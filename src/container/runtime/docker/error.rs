@@ -34,17 +34,16 @@ pub enum DockerError {
 }
 
 impl DockerError {
-    /// The error and everything under it, in one line. Never longer than a few lines of a terminal.
+    /// The error and its innermost cause, in one line of at most 400 characters. What the HTTP layers between say helps nobody.
     pub fn full(&self) -> String {
         let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            let next = error.to_string();
-            if !text.ends_with(&next) {
-                text.push_str(": ");
-                text.push_str(&next);
-            }
-            source = error.source();
+        let mut cause = std::error::Error::source(self);
+        while let Some(deeper) = cause.and_then(std::error::Error::source) {
+            cause = Some(deeper);
+        }
+        if let Some(cause) = cause.map(ToString::to_string).filter(|c| !text.ends_with(c.as_str())) {
+            text.push_str(": ");
+            text.push_str(&cause);
         }
         text.chars().filter(|c| !c.is_control()).take(400).collect()
     }
