@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, log: &super::LogArgs) -> Result<(), Failure> {
     for warning in &plan.warnings {
         output::error(&warning.to_string());
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("control").build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("gadgetry").build()?;
     let options = daemon::Options { config: args.config.path().to_owned(), watch, logging: &logging };
     let mut live = Live::new(args.quiet);
     let result = runtime.block_on(daemon::run(plan, options, &mut live));

@@ -94,10 +94,10 @@ impl ConfigFile {
 #[derive(Debug, clap::Args)]
 struct LogArgs {
     /// How much to log: off, error, warn, info, debug, trace, or filters as `info,gadgetry::loader=debug`
-    #[arg(long, global = true, value_name = "LEVEL")]
+    #[arg(long, global = true, value_name = "LEVEL", display_order = 100)]
     log_level: Option<String>,
     /// How to write log lines
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", display_order = 101)]
     log_format: Option<LogForm>,
 }
 
