@@ -1,4 +1,5 @@
 //! Other kernels than this machine's, in virtual machines: the four gadgets load, attach and report on each of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "support/vm.rs"]
 mod vm;

@@ -101,7 +101,13 @@ impl Loaded {
                 }
             }
         }
-        tracing::debug!(gadget = self.gadget, links = self.links.len(), switched_off = self.programs.iter().filter(|p| p.switched_off).count(), micros = micros(began), "gadget attached");
+        tracing::debug!(
+            gadget = self.gadget,
+            links = self.links.len(),
+            switched_off = self.programs.iter().filter(|p| p.switched_off).count(),
+            micros = micros(began),
+            "gadget attached"
+        );
         Ok(())
     }
 

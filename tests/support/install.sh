@@ -94,7 +94,7 @@ if [ "$1" = test ]; then
     cached rotel rotel-agent fetch_rotel
     cached victoria-metrics usr/bin/victoria-metrics fetch_victoria_metrics
     cached kernel-5.10 vmlinuz fetch_kernel bullseye '^linux-image-5\.10\.0-[0-9]+-cloud-amd64$'
-    cached kernel-6.1 vmlinuz fetch_kernel bookworm '^linux-image-6\.1\.0-[0-9]+-cloud-amd64$'
+    cached kernel-6.1 vmlinuz fetch_kernel bookworm-security '^linux-image-6\.1\.0-[0-9]+-cloud-amd64$'
     cached kernel-6.12 vmlinuz fetch_kernel bookworm-security '^linux-image-6\.12\.[0-9]+.deb12-cloud-amd64$'
     cached kernel-newest vmlinuz fetch_kernel trixie-backports '^linux-binary-[0-9.]+.deb13-cloud-amd64$'
 fi
