@@ -272,15 +272,15 @@ static __always_inline void append_asked_args(struct record *record, const char 
 	record->event.args_raw = GADGET_TAIL(sizeof(struct event) + begin, size ? size - 1 : 0);
 }
 
+/* Nothing is called before the parameter is looked at: then a loader can see that nothing is left to do, and not attach. */
 static __always_inline int failed(struct syscall_trace_exit *ctx, int first)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct record *record;
 	__u64 args[5];
 
 	if (ignore_failed || ctx->ret >= 0 || gadget_should_discard_data_current())
 		return 0;
-	record = begin_record(task);
+	record = begin_record((struct task_struct *)bpf_get_current_task());
 	if (!record)
 		return 0;
 	record->event.error_raw = -ctx->ret;

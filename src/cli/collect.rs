@@ -2,9 +2,10 @@
 
 use super::exit::Failure;
 use super::live::Live;
+use super::logged::Logged;
 use super::output;
 use crate::config::{self, Environment, LogEncoding};
-use crate::daemon::{self, ConfigWatch};
+use crate::daemon::{self, ConfigWatch, Observer};
 use crate::telemetry::logging::LogFormat;
 
 /// Shown below `collect --help`.
@@ -33,10 +34,13 @@ pub(super) fn run(args: &Args, log: &super::LogArgs) -> Result<(), Failure> {
     for warning in &plan.warnings {
         output::error(&warning.to_string());
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("control").build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("gadgetry").build()?;
     let options = daemon::Options { config: args.config.path().to_owned(), watch, logging: &logging };
-    let mut live = Live::new(args.quiet);
-    let result = runtime.block_on(daemon::run(plan, options, &mut live));
+    let mut observer: Box<dyn Observer> = match log.format(format) {
+        LogFormat::Text => Box::new(Live::new(args.quiet)),
+        LogFormat::Json => Box::new(Logged::new(args.quiet)),
+    };
+    let result = runtime.block_on(daemon::run(plan, options, &mut *observer));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     Ok(result?)
 }

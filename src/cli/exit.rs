@@ -70,9 +70,13 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let message = error.to_string();
+        cause = error.source();
+        // Some libraries repeat their cause.
+        if text.ends_with(&message) {
+            continue;
+        }
         // Writing to a String cannot fail.
         let _ = write!(text, ": {message}");
-        cause = error.source();
     }
     text
 }

@@ -1,13 +1,13 @@
 //! What `collect` shows while it runs: the start, a live line, reloads, the final ledger.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::time::Instant;
 
 use super::{exit, ledger, output};
 use crate::config::Diff;
 use crate::daemon::{DaemonError, Observer, Overview};
-use crate::telemetry::GadgetTotals;
+use crate::telemetry::{GadgetTotals, terminal};
 
 /// Seconds between two lines when standard error is not a terminal.
 const LINE_INTERVAL: u64 = 60;
@@ -16,25 +16,13 @@ const LINE_INTERVAL: u64 = 60;
 pub(super) struct Live {
     quiet: bool,
     terminal: bool,
-    shown: bool,
     ticks: u64,
     before: Option<(Instant, u64)>,
 }
 
 impl Live {
     pub(super) fn new(quiet: bool) -> Self {
-        Live { quiet, terminal: io::stderr().is_terminal(), shown: false, ticks: 0, before: None }
-    }
-
-    fn line(&mut self, text: &str) {
-        self.erase();
-        output::error(text);
-    }
-
-    fn erase(&mut self) {
-        if std::mem::take(&mut self.shown) {
-            let _ = write!(io::stderr().lock(), "\r\x1b[K");
-        }
+        Live { quiet, terminal: io::stderr().is_terminal(), ticks: 0, before: None }
     }
 
     fn counts(&mut self, overview: &Overview) -> String {
@@ -80,7 +68,7 @@ impl Observer for Live {
         if let Some(address) = overview.health {
             let _ = writeln!(text, "  health    of the collector     http://{address}/");
         }
-        self.line(text.trim_end());
+        output::error(text.trim_end());
     }
 
     fn tick(&mut self, overview: &Overview) {
@@ -90,14 +78,12 @@ impl Observer for Live {
             return;
         }
         if self.terminal {
-            self.erase();
             let width = terminal_width();
             let cut: String = line.chars().take(width.saturating_sub(1)).collect();
-            let _ = write!(io::stderr().lock(), "{cut}");
-            let _ = io::stderr().flush();
-            self.shown = true;
+            // A terminal that is gone is no reason to stop collecting.
+            let _ = terminal::show(&cut);
         } else if self.ticks.is_multiple_of(LINE_INTERVAL) {
-            self.line(&line);
+            output::error(&line);
         }
     }
 
@@ -107,16 +93,16 @@ impl Observer for Live {
             Err(DaemonError::Config(errors)) => format!("configuration refused, nothing changed:\n{errors}"),
             Err(error) => format!("configuration refused, nothing changed: {}", exit::chain(error)),
         };
-        self.line(text.trim_end());
+        output::error(text.trim_end());
     }
 
     fn stopping(&mut self) {
-        self.line("stopping: detaching gadgets and delivering what is queued");
+        output::error("stopping: detaching gadgets and delivering what is queued");
     }
 
     fn stopped(&mut self, overview: &Overview) {
         let table = ledger::table(&overview.totals);
-        self.line(table.trim_end());
+        output::error(table.trim_end());
     }
 }
 

@@ -7,6 +7,7 @@ mod exit;
 mod ledger;
 pub mod list_containers;
 mod live;
+mod logged;
 mod output;
 pub mod validate;
 
@@ -94,10 +95,10 @@ impl ConfigFile {
 #[derive(Debug, clap::Args)]
 struct LogArgs {
     /// How much to log: off, error, warn, info, debug, trace, or filters as `info,gadgetry::loader=debug`
-    #[arg(long, global = true, value_name = "LEVEL")]
+    #[arg(long, global = true, value_name = "LEVEL", display_order = 100)]
     log_level: Option<String>,
     /// How to write log lines
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", display_order = 101)]
     log_format: Option<LogForm>,
 }
 
@@ -108,13 +109,17 @@ enum LogForm {
 }
 
 impl LogArgs {
+    /// The flag's format, else the given one.
+    fn format(&self, format: LogFormat) -> LogFormat {
+        self.log_format.map_or(format, |f| match f {
+            LogForm::Text => LogFormat::Text,
+            LogForm::Json => LogFormat::Json,
+        })
+    }
+
     /// Starts the log with the given level and format where the flags say nothing.
     fn init(&self, level: &str, format: LogFormat) -> Result<Logging, Failure> {
         let level = self.log_level.as_deref().unwrap_or(level);
-        let format = self.log_format.map_or(format, |f| match f {
-            LogForm::Text => LogFormat::Text,
-            LogForm::Json => LogFormat::Json,
-        });
-        logging::init(format, level).map_err(|error| Failure::Usage(exit::chain(&error)))
+        logging::init(self.format(format), level).map_err(|error| Failure::Usage(exit::chain(&error)))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::plan::OperatorPlan;
 use super::validate::catalogue::{Catalogue, Facts, Unavailable};
 use crate::batch::{Schema, SchemaBuilder};
-use crate::component::{BindError, MetricKind, MetricSpec, Operator, nearest};
+use crate::component::{BindError, MetricKind, MetricSpec, Operator};
 use crate::components::COMPILED_IN;
 use crate::container::Inventory;
 use crate::gadget::{self, Gadget};
@@ -23,7 +23,8 @@ impl Catalogue for Embedded {
     fn gadget(&self, reference: &str, instance: &str) -> Result<Box<dyn Facts>, Unavailable> {
         let image = image::open(reference).map_err(|error| Unavailable {
             message: with_causes(&error),
-            hint: nearest(reference, image::embedded_names()).filter(|name| *name != reference).map(str::to_owned),
+            // The error makes its own suggestion.
+            hint: None,
         })?;
         let gadget = gadget::open(&image, instance).map_err(|error| Unavailable { message: with_causes(&error), hint: None })?;
         let inventory = self.inventory.get_or_init(Inventory::new).clone();

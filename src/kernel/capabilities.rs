@@ -49,6 +49,16 @@ pub fn missing_capabilities() -> Vec<&'static str> {
     effective().map(missing).unwrap_or_default()
 }
 
+/// Whether this process is in a user namespace of its own, in which capabilities mean less. False when nobody can tell.
+pub fn in_user_namespace() -> bool {
+    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !maps_everybody(&map))
+}
+
+/// The first namespace maps all ids to themselves: `0 0 4294967295`.
+pub(super) fn maps_everybody(map: &str) -> bool {
+    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+}
+
 /// CAP_SYS_ADMIN stands for the two narrower ones, not the other way round.
 pub(super) fn missing(effective: u64) -> Vec<&'static str> {
     let has = |capability: Capability| effective >> capability.bit() & 1 == 1;

@@ -12,6 +12,7 @@ pub mod procfs;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;
+pub mod translated;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

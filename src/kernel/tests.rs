@@ -101,3 +101,20 @@ fn tracepoints_have_ids_and_unknown_ones_are_not_found() {
     assert_eq!(tracefs::tracepoint_id("sched", "no_such_thing").unwrap_err().kind(), std::io::ErrorKind::NotFound);
     assert_eq!(tracefs::tracepoint_id("..", "x").unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
 }
+
+#[test]
+fn calls_and_stores_outside_the_stack_are_what_a_program_does() {
+    let code = |instructions: &[[u8; 2]]| -> Vec<u8> { instructions.iter().flat_map(|[a, b]| [*a, *b, 0, 0, 0, 0, 0, 0]).collect() };
+    let (exit, load, spill) = ([0x95, 0], [0x71, 0x11], [0x7b, 0x1a]);
+    assert!(!translated::acts_somewhere(&code(&[load, spill, exit])));
+    for act in [[0x85, 0], [0xf5, 0], [0x7b, 0x21], [0xdb, 0x21], [0x62, 0x06]] {
+        assert!(translated::acts_somewhere(&code(&[load, act, exit])), "{act:x?}");
+    }
+}
+
+#[test]
+fn only_the_first_user_namespace_maps_everybody() {
+    assert!(capabilities::maps_everybody("         0          0 4294967295\n"));
+    assert!(!capabilities::maps_everybody("         0          0          1\n"));
+    assert!(!capabilities::maps_everybody("0 100000 65536\n65536 0 1\n"));
+}

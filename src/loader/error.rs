@@ -14,7 +14,7 @@ pub enum LoadError {
         gadget: String,
     },
     /// The kernel brings no types along (CONFIG_DEBUG_INFO_BTF), so that programs cannot be fitted to it.
-    #[error("the kernel's types cannot be read")]
+    #[error("the kernel's types (BTF, CONFIG_DEBUG_INFO_BTF) are needed")]
     NoBtf {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -126,6 +126,9 @@ impl LoadError {
 
 /// Why the kernel may have refused something to this process.
 pub(super) fn explain_permission() -> String {
+    if capabilities::in_user_namespace() {
+        return "this process is in a user namespace, whose capabilities the kernel does not take for this".to_owned();
+    }
     explain(&capabilities::missing_capabilities(), features::locked_down(), features::security_modules().trim())
 }
 

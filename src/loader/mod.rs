@@ -81,7 +81,8 @@ impl Loaded {
         Ok((source.name, reader))
     }
 
-    /// Attaches every program that has a hook. Calling it twice attaches once.
+    /// Attaches every program that has a hook, but for those that parameters have switched off: some hooks slow every system call down.
+    /// Calling it twice attaches once.
     ///
     /// # Errors
     /// The first failure, after what had been attached was detached again.
@@ -90,7 +91,7 @@ impl Loaded {
             return Ok(());
         }
         let began = Instant::now();
-        for program in &self.programs {
+        for program in self.programs.iter().filter(|p| !p.switched_off) {
             let frequency = self.frequency(&program.hook);
             match attach::attach(program, frequency) {
                 Ok(links) => self.links.extend(links),
@@ -100,7 +101,13 @@ impl Loaded {
                 }
             }
         }
-        tracing::debug!(gadget = self.gadget, links = self.links.len(), micros = micros(began), "gadget attached");
+        tracing::debug!(
+            gadget = self.gadget,
+            links = self.links.len(),
+            switched_off = self.programs.iter().filter(|p| p.switched_off).count(),
+            micros = micros(began),
+            "gadget attached"
+        );
         Ok(())
     }
 

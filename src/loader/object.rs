@@ -14,7 +14,10 @@ use super::hook::Hook;
 use super::maps::{Maps, Wishes};
 use super::program;
 use crate::gadget::btf::Btf as KernelTypes;
-use crate::kernel::bpf::{self, Code};
+use crate::kernel::{
+    bpf::{self, Code},
+    translated,
+};
 
 /// A program to be loaded.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(super) struct LoadedProgram {
     pub hook: Hook,
     /// It.
     pub fd: OwnedFd,
+    /// Whether parameters have switched off all that it does.
+    pub switched_off: bool,
 }
 
 /// A prepared object before it is in the kernel.
@@ -112,13 +117,14 @@ impl<'a> Image<'a> {
         let mut loaded = Vec::with_capacity(wanted.len());
         for Wanted { name, hook } in wanted {
             let attach_to = attach_id(kernel, &name, &hook)?;
-            let fd = self.load_program(&name, &hook, attach_to, btf)?;
-            loaded.push(LoadedProgram { name, hook, fd });
+            let (fd, switched_off) = self.load_program(&name, &hook, attach_to, btf)?;
+            loaded.push(LoadedProgram { name, hook, fd, switched_off });
         }
         Ok(loaded)
     }
 
-    fn load_program(&self, name: &str, hook: &Hook, attach_to: u32, btf: Option<&OwnedFd>) -> Result<OwnedFd, LoadError> {
+    /// The program, and whether it is switched off.
+    fn load_program(&self, name: &str, hook: &Hook, attach_to: u32, btf: Option<&OwnedFd>) -> Result<(OwnedFd, bool), LoadError> {
         let missing = || LoadError::Invalid(format!("gadget {:?} has no program {name:?}", self.gadget));
         let program = self.object.programs.get(name).ok_or_else(missing)?;
         let function = self.object.functions.get(&program.function_key()).ok_or_else(missing)?;
@@ -126,7 +132,7 @@ impl<'a> Image<'a> {
         let (kind, attach_type) = hook.program_type().ok_or_else(unsupported)?;
         let functions = function.func_info.func_info_bytes();
         let lines = function.line_info.line_info_bytes();
-        program::load(&Code {
+        let fd = program::load(&Code {
             name,
             kind,
             attach_type,
@@ -136,7 +142,10 @@ impl<'a> Image<'a> {
             btf: btf.map(AsFd::as_fd),
             functions: (&functions, function.func_info_rec_size),
             lines: (&lines, function.line_info_rec_size),
-        })
+        })?;
+        // A kernel that does not tell is no reason to leave a program out.
+        let switched_off = translated::is_switched_off(fd.as_fd(), &function.instructions).unwrap_or(false);
+        Ok((fd, switched_off))
     }
 }
 

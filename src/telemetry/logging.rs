@@ -5,6 +5,7 @@ mod tests;
 
 use std::io::IsTerminal;
 
+use super::terminal::Terminal;
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
@@ -69,7 +70,7 @@ impl Logging {
 pub fn init(format: LogFormat, level: &str) -> Result<Logging, LoggingError> {
     let filter = filter(|name| std::env::var(name).ok(), level)?;
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let (subscriber, logging) = subscriber(format, filter, colours, std::io::stderr);
+    let (subscriber, logging) = subscriber(format, filter, colours, || Terminal);
     subscriber.try_init()?;
     Ok(logging)
 }

@@ -4,5 +4,6 @@ mod ledger;
 pub mod logging;
 pub mod otel;
 pub mod process;
+pub mod terminal;
 
 pub use ledger::{Counter, DropReason, ExporterEntry, ExporterTotals, GadgetEntry, GadgetTotals, Ledger};

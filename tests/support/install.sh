@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a build (`build`) or the tests (`test`) need and that are missing. Quiet when nothing is.
-# The tests also want receivers that Debian 12 does not have; they are unpacked into ${GADGETRY_CACHE:-/var/cache/gadgetry}, nothing
+# The tests also want receivers and kernels that Debian 12 does not have; they are unpacked into ${GADGETRY_CACHE:-/var/cache/gadgetry}, nothing
 # of the system changes. One that cannot be had is no error here: its tests say that they are skipped.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -30,15 +30,17 @@ packages() {
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# receiver NAME PROGRAM FETCH: runs FETCH with an empty folder unless PROGRAM is in the cache, and moves the folder there when it is whole.
-receiver() {
-    local name=$1 program=$2 fetch=$3
-    [ -x "$cache/$name/$program" ] && return
+# cached NAME FILE FETCH [ARG...]: runs FETCH with a new folder, this script's folder and ARGs unless FILE is in the cache, and moves the
+# folder there when it is whole.
+cached() {
+    local name=$1 file=$2 fetch=$3
+    shift 3
+    [ -e "$cache/$name/$file" ] && return
     echo "fetching $name into $cache"
     rm -rf "$cache/$name" "$cache/$name.new"
     # In a shell of its own, since `set -e` does not hold within a condition.
-    if bash -euo pipefail -c "$(declare -f "$fetch"); $fetch \"\$@\"" fetch "$cache/$name.new" "$here" >"$cache/$name.log" 2>&1 &&
-        [ -x "$cache/$name.new/$program" ]; then
+    if bash -euo pipefail -c "$(declare -f "$fetch"); $fetch \"\$@\"" fetch "$cache/$name.new" "$here" "$@" >"$cache/$name.log" 2>&1 &&
+        [ -e "$cache/$name.new/$file" ]; then
         mv "$cache/$name.new" "$cache/$name"
     else
         rm -rf "$cache/$name.new"
@@ -66,10 +68,39 @@ fetch_prometheus_3() {
     DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" sid "$1" prometheus
 }
 
+# fetch_kernel FOLDER HERE SUITE PATTERN: the newest kernel of a suite whose package's name matches; only its image is kept.
+fetch_kernel() {
+    local state
+    state=$(dirname "$1")/debfetch
+    DEBFETCH_STATE=$state "$2/debfetch.sh" "$3" "$1"
+    package=$(APT_CONFIG=$state/$3/apt.conf apt-cache search --names-only "$4" | cut -d' ' -f1 | sort -V | tail -1)
+    DEBFETCH_STATE=$state "$2/debfetch.sh" "$3" "$1/unpacked" "$package"
+    find "$1/unpacked" -name 'vmlinuz*' -type f -exec mv {} "$1/vmlinuz" \;
+    rm -r "$1/unpacked"
+}
+
+# QEMU of the backports: Debian 12's own would not go with newer qemu-utils. Without it the tests on other kernels are skipped.
+qemu() {
+    command -v qemu-system-x86_64 >/dev/null && return
+    local list=/etc/apt/sources.list.d/debian.sources uri
+    uri=$(awk '/^URIs:/{u=$2} /^Suites:/&&!/-security/{print u; exit}' $list 2>/dev/null || true)
+    [ -n "$uri" ] || { echo "no Debian mirror in $list, so no QEMU: the tests on other kernels will be skipped" >&2; return; }
+    printf 'Types: deb\nURIs: %s\nSuites: bookworm-backports\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' \
+        "$uri" >/etc/apt/sources.list.d/gadgetry-backports.sources
+    echo "installing qemu-system-x86"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -t bookworm-backports qemu-system-x86; } \
+        >/dev/null || echo "cannot install QEMU: the tests on other kernels will be skipped" >&2
+}
+
 packages "${want[@]}"
 if [ "$1" = test ]; then
-    [ -w "$cache" ] || mkdir -p "$cache" || { echo "set GADGETRY_CACHE to a folder for the receivers that the tests need" >&2; exit 0; }
-    receiver rotel rotel-agent fetch_rotel
-    receiver victoria-metrics usr/bin/victoria-metrics fetch_victoria_metrics
-    receiver prometheus-3 usr/bin/prometheus fetch_prometheus_3
+    [ -w "$cache" ] || mkdir -p "$cache" || { echo "set GADGETRY_CACHE to a folder for the receivers and kernels that the tests need" >&2; exit 0; }
+    qemu
+    cached rotel rotel-agent fetch_rotel
+    cached victoria-metrics usr/bin/victoria-metrics fetch_victoria_metrics
+    cached prometheus-3 usr/bin/prometheus fetch_prometheus_3
+    cached kernel-5.10 vmlinuz fetch_kernel bullseye '^linux-image-5\.10\.0-[0-9]+-cloud-amd64$'
+    cached kernel-6.1 vmlinuz fetch_kernel bookworm-security '^linux-image-6\.1\.0-[0-9]+-cloud-amd64$'
+    cached kernel-6.12 vmlinuz fetch_kernel bookworm-security '^linux-image-6\.12\.[0-9]+.deb12-cloud-amd64$'
+    cached kernel-newest vmlinuz fetch_kernel trixie-backports '^linux-binary-[0-9.]+.deb13-cloud-amd64$'
 fi

@@ -89,3 +89,14 @@ fn snapshot_process_lists_this_process() {
     let pid = std::process::id().to_ne_bytes();
     assert!((0..batch.len()).any(|row| batch.row(row).as_chunks::<4>().0.contains(&pid)));
 }
+
+#[test]
+fn trace_exec_leaves_the_system_calls_alone_unless_failures_are_wanted() {
+    if !can_load() {
+        return;
+    }
+    for (ignored, links) in [("true", 1), ("false", 3)] {
+        let (loaded, ..) = start("trace_exec", None, &[("ignore-failed", ignored)]);
+        assert_eq!(loaded.links.len(), links, "ignore-failed: {ignored}");
+    }
+}

@@ -1,0 +1,75 @@
+//! What the verifier left of a program.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use aya_obj::generated::bpf_insn;
+
+use super::bpf;
+
+const OBJ_GET_INFO_BY_FD: u32 = 15;
+/// Bytes of `struct bpf_prog_info` up to the pointer to the translated instructions, it included.
+const INFO: usize = 40;
+/// Where in it the size and the address of the translated instructions stand.
+const SIZE_AT: usize = 20;
+const ADDRESS_AT: usize = 32;
+const INSTRUCTION: usize = 8;
+
+/// Whether constants have switched off everything that a program does: calls and writes to anywhere but its own stack. Its result does
+/// not count. The verifier takes dead code out, so what it left is compared with what it was given. False for a program that never did
+/// anything, and when the kernel does not show what it left.
+///
+/// # Errors
+/// The kernel's.
+pub fn is_switched_off(program: BorrowedFd<'_>, given: &[bpf_insn]) -> io::Result<bool> {
+    let left = instructions(program)?;
+    let given = given.iter().any(|instruction| acts(instruction.code, instruction.dst_reg()));
+    Ok(given && !left.is_empty() && !acts_somewhere(&left))
+}
+
+/// The instructions in the kernel's own encoding; empty when it does not show them.
+fn instructions(program: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    let size = u32::from_ne_bytes(info(program, &mut [])?.get(SIZE_AT..SIZE_AT + 4).and_then(|b| b.try_into().ok()).unwrap_or_default());
+    let mut code = vec![0; size as usize];
+    let shown = info(program, &mut code)?;
+    // The kernel takes the address back when it keeps the instructions to itself.
+    let hidden = shown.get(ADDRESS_AT..).is_none_or(|address| address.iter().all(|b| *b == 0));
+    Ok(if hidden { Vec::new() } else { code })
+}
+
+fn info(program: BorrowedFd<'_>, code: &mut [u8]) -> io::Result<[u8; INFO]> {
+    let mut info = [0u8; INFO];
+    if let (Ok(size), false) = (u32::try_from(code.len()), code.is_empty()) {
+        put(&mut info, SIZE_AT, &size.to_ne_bytes());
+        put(&mut info, ADDRESS_AT, &(code.as_mut_ptr() as u64).to_ne_bytes());
+    }
+    let mut attr = [0u8; 16];
+    put(&mut attr, 0, &program.as_raw_fd().to_ne_bytes());
+    put(&mut attr, 4, &(INFO as u32).to_ne_bytes());
+    put(&mut attr, 8, &(info.as_mut_ptr() as u64).to_ne_bytes());
+    bpf::call(OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(info)
+}
+
+fn put(to: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(to) = to.get_mut(at..at + bytes.len()) {
+        to.copy_from_slice(bytes);
+    }
+}
+
+/// The same for instructions in the kernel's own encoding.
+pub(super) fn acts_somewhere(code: &[u8]) -> bool {
+    code.chunks_exact(INSTRUCTION).any(|instruction| match instruction {
+        [operation, registers, ..] => acts(*operation, if cfg!(target_endian = "little") { registers & 0xf } else { registers >> 4 }),
+        _ => true,
+    })
+}
+
+/// Calls, and stores whose address is not the frame pointer itself. A store through a copy of it counts as well: better once too often.
+fn acts(operation: u8, target: u8) -> bool {
+    const CLASS: u8 = 0x07;
+    const STORES: [u8; 2] = [0x02, 0x03];
+    const CALLS: [u8; 3] = [0x85, 0x8d, 0xf5];
+    const FRAME_POINTER: u8 = 10;
+    CALLS.contains(&operation) || (STORES.contains(&(operation & CLASS)) && target != FRAME_POINTER)
+}
