@@ -30,6 +30,7 @@ COLLECTOR = """
 version: v1
 gadgets: [{{name: opens, image: trace_open, exporters: [file]}}]
 exporters: {{file: {{path: {out}, rotation: {{max_size: 100GiB}}}}}}
+service: {{telemetry: {{endpoint: "127.0.0.1:0"}}}}
 runtimes: {{docker: {{socket: /nowhere/docker.sock}}}}
 """
 
