@@ -8,6 +8,7 @@ pub mod features;
 pub mod kallsyms;
 pub mod memory;
 pub mod perf;
+pub mod priority;
 pub mod procfs;
 #[cfg(test)]
 mod tests;

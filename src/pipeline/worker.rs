@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::lane::{Lane, Moved, Turn};
 use super::pacer::Pacer;
 use crate::datasource::Wakeup;
-use crate::kernel::clock;
 use crate::kernel::wait::{WaitSet, Waker};
+use crate::kernel::{clock, priority};
 
 /// Losses are looked for at least this often, also when no event comes.
 const LOSS_CHECK: Duration = Duration::from_secs(1);
@@ -45,6 +45,9 @@ impl Control {
 
 /// Runs until [`Control::stop`]; gives the lanes back empty.
 pub(super) fn run(name: &str, mut lanes: Vec<Lane>, control: &Arc<Control>) {
+    if let Err(error) = priority::prefer_this_thread() {
+        tracing::debug!(gadget = name, %error, "the worker has no priority over other threads, so it may be late under load");
+    }
     let mut pacer = Pacer::new();
     let mut waits = WaitSet::default();
     let mut failing = Failing::default();
