@@ -36,7 +36,8 @@ impl Live {
         let exporters = || overview.totals.iter().flat_map(|g| &g.exporters);
         let dropped = sum(GadgetTotals::dropped_total) + exporters().map(|e| e.dropped_total()).sum::<u64>();
         let in_flight: u64 = exporters().map(|e| e.in_flight()).sum();
-        let mut line = format!("{running} gadgets | {} events | {rate:.0}/s", ledger::grouped(received));
+        let mut line =
+            format!("{running} gadget{} | {} events | {rate:.0}/s", if running == 1 { "" } else { "s" }, ledger::grouped(received));
         // Writing to a String cannot fail.
         let _ = write!(line, " | filtered {}", ledger::grouped(sum(GadgetTotals::filtered_total)));
         let _ = write!(line, " | lost {} | dropped {}", ledger::grouped(sum(|g| g.lost)), ledger::grouped(dropped));
@@ -59,8 +60,8 @@ impl Observer for Live {
         for (id, status) in &overview.exporters {
             let _ = writeln!(text, "  exporter  {id:<20} {}", status.destination);
         }
-        for runtime in &overview.runtimes {
-            let _ = writeln!(text, "  runtime   {runtime}");
+        for (name, place) in &overview.runtimes {
+            let _ = writeln!(text, "  runtime   {name:<20} {place}");
         }
         if let Some(address) = overview.telemetry {
             let _ = writeln!(text, "  metrics   of the collector     http://{address}/metrics");

@@ -29,8 +29,8 @@ impl Observer for Logged {
         for (id, status) in &overview.exporters {
             tracing::info!(exporter = id, destination = status.destination, "exporter runs");
         }
-        for runtime in &overview.runtimes {
-            tracing::info!(runtime, "container runtime");
+        for (runtime, place) in &overview.runtimes {
+            tracing::info!(runtime, place, "container runtime");
         }
         let page = |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
         tracing::info!(telemetry = page(overview.telemetry), health = page(overview.health), "gadgetry is collecting");

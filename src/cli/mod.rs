@@ -9,6 +9,8 @@ pub mod list_containers;
 mod live;
 mod logged;
 mod output;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 
 use std::path::{Path, PathBuf};

@@ -30,8 +30,8 @@ pub struct Overview {
     pub totals: Vec<GadgetTotals>,
     /// The exporters of the configuration.
     pub exporters: Vec<(String, ExporterStatus)>,
-    /// One line per container runtime.
-    pub runtimes: Vec<String>,
+    /// The container runtimes, and where they are or why not.
+    pub runtimes: Vec<(String, String)>,
     /// Where the collector's own metrics are.
     pub telemetry: Option<SocketAddr>,
     /// Where its health page is.

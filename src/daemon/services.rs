@@ -61,14 +61,14 @@ impl Services {
         Ok(Services { inventory: inventory.clone(), report, _sockets: sockets, _tasks: tasks, otel, timeout })
     }
 
-    /// One line per container runtime.
-    pub(super) fn runtimes(&self) -> Vec<String> {
-        let line = |r: &crate::container::runtime::RuntimeStatus| match &r.state {
-            RuntimeState::Connecting => format!("{:<20} {} (connecting)", r.name, r.socket.display()),
-            RuntimeState::Connected => format!("{:<20} {}", r.name, r.socket.display()),
-            RuntimeState::Waiting(why) => format!("{:<20} {} (waiting for it: {why})", r.name, r.socket.display()),
+    /// Name of each container runtime, and where it is.
+    pub(super) fn runtimes(&self) -> Vec<(String, String)> {
+        let place = |r: &crate::container::runtime::RuntimeStatus| match &r.state {
+            RuntimeState::Connecting => format!("{} (connecting)", r.socket.display()),
+            RuntimeState::Connected => r.socket.display().to_string(),
+            RuntimeState::Waiting(why) => format!("{} (waiting for it: {why})", r.socket.display()),
         };
-        self.inventory.runtimes().iter().map(line).collect()
+        self.inventory.runtimes().iter().map(|r| (r.name.to_owned(), place(r))).collect()
     }
 
     /// Counts a reload.
