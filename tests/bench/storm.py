@@ -91,9 +91,12 @@ class Tracer:
         self.out, self.log = f"{folder}/{tool}.out", f"{folder}/{tool}.log"
         buffered = ["stdbuf", "-oL"] if line_buffered else ["stdbuf", "-o64K"]
         if tool == "gadgetry":
-            with open(f"{folder}/collector.yaml", "w") as f:
+            # In a folder of its own: the collector watches it, so every open and write in it would cost.
+            config = f"{folder}/config/collector.yaml"
+            os.makedirs(os.path.dirname(config), exist_ok=True)
+            with open(config, "w") as f:
                 f.write(COLLECTOR.format(out=self.out))
-            command = [binary, "collect", "-q", "-c", f"{folder}/collector.yaml"]
+            command = [binary, "collect", "-q", "-c", config]
         elif tool == "opensnoop":
             command = [*buffered, "opensnoop"]
         else:
