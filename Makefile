@@ -1,7 +1,7 @@
 # make run: install what is missing, build, collect. make test: the same and every test. make help lists the rest.
 SHELL := /bin/bash
 TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
-BINARY := target/$(TARGET)/release/gadgetry
+BINARY := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release/gadgetry
 STATIC := RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(TARGET)
 BENCH := RUSTFLAGS="-C target-feature=+crt-static" cargo bench --locked --target $(TARGET)
 CONFIG ?= config/collector.yaml

@@ -3,7 +3,8 @@
 # usage: run.sh RELEASE_BINARY
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export GADGETRY_RELEASE=$PWD/$1
+GADGETRY_RELEASE=$(readlink -f "$1")
+export GADGETRY_RELEASE
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
