@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, Event, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -13,6 +14,30 @@ use tokio::sync::Notify;
 const MAX_LINKS: usize = 16;
 /// The link that Kubernetes swaps when it changes a mounted ConfigMap.
 const CONFIG_MAP_LINK: &str = "..data";
+
+/// So many events about other files, in so short a time, are noise: a busy directory holds the configuration.
+const NOISE: (u32, Duration) = (256, Duration::from_millis(500));
+/// Noise is left alone for this long, so that it costs no CPU. What the kernel cannot keep meanwhile it says it has dropped.
+const REST: Duration = Duration::from_millis(50);
+
+/// Counts what is heard about other files.
+struct Noise {
+    count: u32,
+    since: Instant,
+}
+
+impl Noise {
+    /// Takes note of one; rests when there are too many. On the watcher's own thread.
+    fn heard(&mut self) {
+        self.count += 1;
+        if self.count >= NOISE.0 {
+            if self.since.elapsed() < NOISE.1 {
+                std::thread::sleep(REST);
+            }
+            *self = Noise { count: 0, since: Instant::now() };
+        }
+    }
+}
 
 /// Which events matter.
 #[derive(Debug, Default)]
@@ -40,10 +65,12 @@ impl Notifier {
         let notify = Arc::new(Notify::new());
         let watcher = notify::recommended_watcher({
             let (interest, notify) = (interest.clone(), notify.clone());
+            let mut noise = Noise { count: 0, since: Instant::now() };
             move |event: notify::Result<Event>| {
                 // An error means that events may have been lost: look to be sure.
-                if event.map_or(true, |event| matters(&event, &interest.lock().unwrap_or_else(PoisonError::into_inner))) {
-                    notify.notify_one();
+                match event.map_or(true, |event| matters(&event, &interest.lock().unwrap_or_else(PoisonError::into_inner))) {
+                    true => notify.notify_one(),
+                    false => noise.heard(),
                 }
             }
         });

@@ -123,3 +123,23 @@ async fn dropped_calls_lose_nothing() {
     let _ = tokio::time::timeout(Duration::from_millis(50), watch.changed()).await;
     assert!(noticed(&mut watch).await);
 }
+
+/// Proves that a change is noticed although another file of the directory is opened all the time.
+#[tokio::test]
+async fn a_busy_neighbour_hides_nothing() {
+    let (directory, file, mut watch) = watched();
+    let neighbour = directory.path().join("events.jsonl");
+    fs::write(&neighbour, "x").unwrap();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let busy = std::thread::spawn(move || {
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            let _ = fs::read(&neighbour);
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    fs::write(&file, "two").unwrap();
+    let noticed = noticed(&mut watch).await;
+    drop(stop);
+    busy.join().unwrap();
+    assert!(noticed);
+}
