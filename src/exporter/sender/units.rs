@@ -158,6 +158,7 @@ pub fn duration_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": ["string", "integer"],
         "pattern": "^(0|([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+)$",
+        "x-expected": "a duration such as 300ms, 5s or 1m30s",
         "examples": ["300ms", "5s", "1m30s"],
     })
 }
@@ -168,6 +169,7 @@ pub fn size_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "type": ["string", "integer"],
         "pattern": "^[0-9]+(\\.[0-9]+)? *([KkMmGgTt][Ii]?)?[Bb]?$",
         "minimum": 0,
+        "x-expected": "a size such as 64KiB, 512MiB or a number of bytes",
         "examples": ["64KiB", "512MiB"],
     })
 }
