@@ -2,10 +2,10 @@
 
 use std::process::{Command, Output, Stdio};
 
-use crate::support::{Collector, can_trace, free_port};
+use crate::support::{Collector, binary, can_trace, free_port};
 
 fn gadgetry(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gadgetry")).args(args).stdin(Stdio::null()).output().unwrap()
+    Command::new(binary()).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
 fn validate(config: &str) -> (i32, String) {
@@ -120,7 +120,7 @@ fn a_missing_capability_is_named() {
 /// The build folder may be closed to other users.
 fn binary_for_everybody(dir: &std::path::Path) -> std::path::PathBuf {
     let copy = dir.join("gadgetry");
-    std::fs::copy(env!("CARGO_BIN_EXE_gadgetry"), &copy).unwrap();
+    std::fs::copy(binary(), &copy).unwrap();
     copy
 }
 

@@ -25,6 +25,12 @@ pub fn can_trace(test: &str) -> bool {
     false
 }
 
+/// The release that `make test` has just built, so that what is tested is what is shipped; else the build of the tests.
+pub fn binary() -> PathBuf {
+    let release = std::env::var_os("GADGETRY_RELEASE").map(PathBuf::from).filter(|p| p.is_file());
+    release.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_gadgetry")))
+}
+
 /// Polls until `done` gives something, for at most `seconds`.
 pub fn wait_for<T>(seconds: u64, what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -74,7 +80,7 @@ impl Collector {
     pub fn spawn_to(config: &str, environment: &[(&str, &str)], stdout: Stdio) -> Self {
         let dir = tempfile::tempdir().unwrap();
         write_config(dir.path(), config);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gadgetry"));
+        let mut command = Command::new(binary());
         command.arg("collect").arg("-c").arg(dir.path().join("collector.yaml")).envs(environment.iter().copied());
         let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));

@@ -174,7 +174,7 @@ fn rows_are_grouped_by_container_and_the_container_is_the_resource() {
     let mut found = Vec::new();
     for group in &request.resource_logs {
         let scope = group.scope_logs[0].scope.as_ref().unwrap();
-        assert_eq!((scope.name.as_str(), scope.version.as_str()), ("trace exec", "v1"));
+        assert_eq!((scope.name.as_str(), scope.version.as_str()), ("trace_exec", "v1"));
         let image = [("gadgetry.gadget.instance", text("execs")), ("gadgetry.gadget.image", text("trace_exec:v1"))];
         assert_eq!(pairs(&scope.attributes)[..2], image);
         let pids: Vec<_> = group.scope_logs[0].log_records.iter().map(|r| any(&r.attributes[0])).collect();
