@@ -1,5 +1,6 @@
 //! The words every component shares: ids, the operator and exporter contracts, their errors.
 
+pub mod duration;
 mod id;
 
 use std::future::Future;

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::component::duration;
+
 /// Longest duration: a year.
 const MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -11,34 +13,7 @@ const MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// # Errors
 /// What was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || "a duration such as 500ms, 10s or 1m30s".to_owned();
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut total = 0.0_f64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(expected)?;
-        let (number, behind) = rest.split_at(digits);
-        let unit_end = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
-        let (unit, behind) = behind.split_at(unit_end);
-        total += number.parse::<f64>().map_err(|_| expected())? * seconds(unit).ok_or_else(expected)?;
-        rest = behind;
-    }
-    let duration = Duration::try_from_secs_f64(total).map_err(|_| expected())?;
-    if text.is_empty() || duration > MAX { Err(expected()) } else { Ok(duration) }
-}
-
-fn seconds(unit: &str) -> Option<f64> {
-    Some(match unit {
-        "ns" => 1e-9,
-        "us" | "\u{b5}s" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    })
+    duration::parse(text).filter(|d| *d <= MAX).ok_or_else(|| "a duration such as 500ms, 10s or 1m30s".to_owned())
 }
 
 /// An address to listen on: `IP:port`, `[IPv6]:port` or `localhost:port`.

@@ -52,6 +52,37 @@ pub enum BuildError {
     },
 }
 
+/// Settings that a schema alone cannot judge.
+pub trait Settings: serde::de::DeserializeOwned {
+    /// Everything that is wrong although it fits the schema.
+    fn problems(&self) -> Vec<SettingError>;
+
+    /// Reads settings that fit the schema.
+    ///
+    /// # Errors
+    /// What does not fit after all.
+    fn read(value: &serde_json::Value) -> Result<Self, SettingError> {
+        Self::deserialize(value).map_err(|e| SettingError { path: String::new(), message: e.to_string() })
+    }
+
+    /// As [`ExporterKind::check`].
+    fn check(value: &serde_json::Value) -> Vec<SettingError> {
+        match Self::read(value) {
+            Ok(settings) => settings.problems(),
+            Err(error) => vec![error],
+        }
+    }
+
+    /// Reads settings that have no problems.
+    ///
+    /// # Errors
+    /// The first problem.
+    fn sound(value: &serde_json::Value) -> Result<Self, SettingError> {
+        let settings = Self::read(value)?;
+        settings.problems().into_iter().next().map_or(Ok(settings), Err)
+    }
+}
+
 /// Starts an exporter from settings that passed its checks.
 pub type Build = fn(&serde_json::Value, &ExporterContext) -> Result<Arc<dyn ExporterService>, BuildError>;
 

@@ -1,7 +1,6 @@
 //! A gadget's bytes and what they mean: metadata, parameters, types, data sources. [`open`] is the way in.
 
 pub mod btf;
-pub mod duration;
 pub mod elf;
 #[cfg(test)]
 pub(crate) mod fixture;

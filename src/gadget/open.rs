@@ -9,8 +9,9 @@ use super::manifest::{Manifest, ManifestError};
 use super::markers::{self, Malformed, Marker};
 use super::params::{self, ParamKind, ParamSpec};
 use super::schema::{Fields, FieldsError};
-use super::{Gadget, Origin, ProgramSpec, SourceSpec, duration, maps};
+use super::{Gadget, Origin, ProgramSpec, SourceSpec, maps};
 use crate::batch::{GadgetIdentity, SchemaBuilder, SourceKind};
+use crate::component::duration;
 use crate::image::GadgetImage;
 
 /// Attach target of a program that is loaded but not attached.

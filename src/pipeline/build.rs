@@ -57,26 +57,13 @@ pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Res
     let mut lanes = Vec::new();
     for source in std::mem::take(&mut gadget.sources) {
         let Some(reader) = readers.remove(&source.name) else { continue };
-        let (stages, schema) = chain(plan, source.schema, &context.inventory, Some(&entry))?;
+        let (stages, schema) = chain(plan, source.schema, &context.inventory, &entry)?;
         let outlets = outlets(plan, &schema, exporters, &entry)?;
         let batch = Batch::new(schema, BATCH_ROWS, BATCH_BYTES);
         lanes.push(Lane::new(datasource::open(reader), batch, stages, outlets, entry.clone()));
     }
     let follower = filter.map(|filter| selection::follow(filter, plan, context));
     Ok(Instance::new(plan.name.clone(), loaded, lanes, follower))
-}
-
-/// Checks everything about a plan that needs no kernel: the image, its parameters, operators and their fields.
-///
-/// # Errors
-/// The first thing that does not fit.
-pub fn check(plan: &GadgetPlan) -> Result<(), PipelineError> {
-    let gadget = open(plan)?;
-    let inventory = Inventory::new();
-    for source in gadget.sources {
-        chain(plan, source.schema, &inventory, None)?;
-    }
-    Ok(())
 }
 
 fn open(plan: &GadgetPlan) -> Result<Gadget, PipelineError> {
@@ -91,7 +78,7 @@ fn chain(
     plan: &GadgetPlan,
     mut schema: SchemaBuilder,
     inventory: &Arc<Inventory>,
-    entry: Option<&GadgetEntry>,
+    entry: &GadgetEntry,
 ) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
     let mut operators: Vec<(&str, Box<dyn Operator>)> =
         vec![("format", Box::new(Format::new())), ("enrich", Box::new(Enrich::new(inventory.clone())))];
@@ -106,7 +93,7 @@ fn chain(
     let mut stages = Vec::with_capacity(operators.len());
     for (name, mut operator) in operators {
         operator.bind(&mut schema).map_err(|e| operator_error(name, e))?;
-        stages.push(Stage::new(operator, entry.map(|e| e.filtered_by(name)).unwrap_or_default()));
+        stages.push(Stage::new(operator, entry.filtered_by(name)));
     }
     Ok((stages, schema.finish()))
 }

@@ -10,6 +10,6 @@ mod selection;
 mod tests;
 mod worker;
 
-pub use build::{Context, Exporters, build, check};
+pub use build::{Context, Exporters, build};
 pub use error::PipelineError;
 pub use instance::{Instance, State};

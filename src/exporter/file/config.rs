@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::exporter::SettingError;
 use crate::exporter::sender::units;
+use crate::exporter::{SettingError, Settings};
 
 const MEGABYTE: u64 = 1 << 20;
 /// Every backup is renamed at a rotation.
@@ -116,17 +116,8 @@ impl Rotation {
     }
 }
 
-impl Config {
-    /// The settings of `value`.
-    ///
-    /// # Errors
-    /// When it does not fit the schema.
-    pub fn read(value: &serde_json::Value) -> Result<Self, SettingError> {
-        Config::deserialize(value).map_err(|e| SettingError { path: String::new(), message: e.to_string() })
-    }
-
-    /// Everything that is wrong although it fits the schema.
-    pub fn problems(&self) -> Vec<SettingError> {
+impl Settings for Config {
+    fn problems(&self) -> Vec<SettingError> {
         let mut problems = Vec::new();
         if self.path.as_os_str().is_empty() {
             problems.push(SettingError { path: "path".to_owned(), message: "must name a file".to_owned() });

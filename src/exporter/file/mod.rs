@@ -16,32 +16,23 @@ use std::time::{Duration, Instant};
 pub use config::{Config, Rotation};
 
 use super::json::{JsonEncoder, JsonOptions};
-use super::{BuildError, ExporterContext, ExporterKind, SettingError};
+use super::{BuildError, ExporterContext, ExporterKind, Settings};
 use crate::batch::Batch;
 use crate::component::{BindError, BoxFuture, ExportError, Exporter, ExporterService, ExporterSource, ExporterStatus};
 use crate::telemetry::{DropReason, ExporterEntry};
 use lines::{LineFile, Written};
 
 /// The row of this exporter in the table of components.
-pub const KIND: ExporterKind = ExporterKind { name: "file", stability: "beta", schema: || schemars::schema_for!(Config), check, build };
+pub const KIND: ExporterKind =
+    ExporterKind { name: "file", stability: "beta", schema: || schemars::schema_for!(Config), check: Config::check, build };
 
 /// Lines are handed to the kernel in chunks of about this many bytes.
 const CHUNK: usize = 256 << 10;
 /// A failure that goes on is logged this often.
 const REPEAT: Duration = Duration::from_secs(10);
 
-fn check(settings: &serde_json::Value) -> Vec<SettingError> {
-    match Config::read(settings) {
-        Ok(config) => config.problems(),
-        Err(error) => vec![error],
-    }
-}
-
 fn build(settings: &serde_json::Value, context: &ExporterContext) -> Result<Arc<dyn ExporterService>, BuildError> {
-    let config = Config::read(settings)?;
-    if let Some(problem) = config.problems().into_iter().next() {
-        return Err(problem.into());
-    }
+    let config = Config::sound(settings)?;
     let service = FileService::open(config, context.id.to_string())
         .map_err(|(path, source)| BuildError::System { doing: format!("open {} for appending", path.display()), source })?;
     Ok(Arc::new(service))

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::translate::SCOPE_LABELS;
-use crate::exporter::SettingError;
+use crate::component::duration;
 use crate::exporter::series::DEFAULT_LIMIT;
+use crate::exporter::{SettingError, Settings};
 
 /// Settings of the Prometheus exporter.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -64,48 +65,15 @@ fn never() -> String {
     "0s".to_owned()
 }
 
-/// `5m`, `1h30m`, `1.5s`, `0`: Go's durations, not negative.
-fn parse_duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let (mut rest, mut seconds) = (text, 0.0);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, tail) = rest.split_at(digits);
-        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, next) = tail.split_at(end);
-        let factor = match unit {
-            "ns" => 1e-9,
-            "us" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        seconds += number.parse::<f64>().ok()? * factor;
-        rest = next;
-    }
-    if text.is_empty() { None } else { Duration::try_from_secs_f64(seconds).ok() }
-}
-
 impl Config {
-    /// The settings of `value`.
-    ///
-    /// # Errors
-    /// When it does not fit the schema.
-    pub fn read(value: &serde_json::Value) -> Result<Self, SettingError> {
-        Config::deserialize(value).map_err(|e| SettingError { path: String::new(), message: e.to_string() })
-    }
-
     /// After how long series without news are forgotten; `None` is never.
     pub fn expiration(&self) -> Option<Duration> {
-        parse_duration(&self.metric_expiration).filter(|d| !d.is_zero())
+        duration::parse(&self.metric_expiration).filter(|d| !d.is_zero())
     }
+}
 
-    /// Everything that is wrong although it fits the schema.
-    pub fn problems(&self) -> Vec<SettingError> {
+impl Settings for Config {
+    fn problems(&self) -> Vec<SettingError> {
         let mut problems = Vec::new();
         let mut add = |path: &str, message: String| problems.push(SettingError { path: path.to_owned(), message });
         let port = self.endpoint.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
@@ -119,7 +87,7 @@ impl Config {
             let message = "resource attributes are not copied to each series: join with target_info, or use const_labels";
             add("resource_to_telemetry_conversion.enabled", message.to_owned());
         }
-        if parse_duration(&self.metric_expiration).is_none() {
+        if duration::parse(&self.metric_expiration).is_none() {
             add("metric_expiration", format!("{:?} is not a duration such as 5m or 1h30m", self.metric_expiration));
         }
         if self.limit == 0 {

@@ -23,27 +23,17 @@ use crate::component::{
     BindError, BoxFuture, ExportError, Exporter, ExporterService, ExporterSource, ExporterStatus, MetricKind, MetricSpec,
 };
 use crate::exporter::series::SeriesSet;
-use crate::exporter::{BuildError, ExporterContext, ExporterKind, SettingError};
+use crate::exporter::{BuildError, ExporterContext, ExporterKind, Settings};
 use crate::telemetry::ExporterEntry;
 use config::Config;
 use registry::{Registry, SharedSet};
 
 /// The row of this exporter in the table of components.
 pub const KIND: ExporterKind =
-    ExporterKind { name: "prometheus", stability: "beta", schema: || schemars::schema_for!(Config), check, build };
-
-fn check(settings: &serde_json::Value) -> Vec<SettingError> {
-    match Config::read(settings) {
-        Ok(config) => config.problems(),
-        Err(error) => vec![error],
-    }
-}
+    ExporterKind { name: "prometheus", stability: "beta", schema: || schemars::schema_for!(Config), check: Config::check, build };
 
 fn build(settings: &serde_json::Value, context: &ExporterContext) -> Result<Arc<dyn ExporterService>, BuildError> {
-    let config = Config::read(settings)?;
-    if let Some(problem) = config.problems().into_iter().next() {
-        return Err(problem.into());
-    }
+    let config = Config::sound(settings)?;
     let doing = format!("listen on {}", config.endpoint);
     start(config, context)
         .map(|service| Arc::new(service) as Arc<dyn ExporterService>)

@@ -65,10 +65,10 @@ async fn scrape(service: &dyn ExporterService, accept: &'static str) -> String {
 fn settings_that_cannot_be_honoured_are_refused_with_their_place() {
     let settings = json!({"endpoint": ":9464", "send_timestamps": true, "resource_to_telemetry_conversion": {"enabled": true},
         "const_labels": {"le": "x", "zone": "a"}, "limit": 0});
-    let paths: Vec<String> = check(&settings).into_iter().map(|p| p.path).collect();
+    let paths: Vec<String> = Config::check(&settings).into_iter().map(|p| p.path).collect();
     assert_eq!(paths, ["endpoint", "send_timestamps", "resource_to_telemetry_conversion.enabled", "limit", "const_labels.le"]);
-    assert!(check(&json!({"endpoint": "127.0.0.1:9464", "metric_expiration": "1h30m"})).is_empty());
-    assert!(!check(&json!({"endpoint": "127.0.0.1:9464", "metric_expiration": "soon"})).is_empty());
+    assert!(Config::check(&json!({"endpoint": "127.0.0.1:9464", "metric_expiration": "1h30m"})).is_empty());
+    assert!(!Config::check(&json!({"endpoint": "127.0.0.1:9464", "metric_expiration": "soon"})).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

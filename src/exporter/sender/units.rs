@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::component;
+
 /// A text that is not the quantity it should be; says what would be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
@@ -12,8 +14,6 @@ pub enum UnitError {
     #[error("{0:?} is not a size: expected a number with a unit, like 64KiB, 512MiB or 2GB")]
     Size(String),
 }
-
-const DURATION_UNITS: [(&str, f64); 6] = [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
 const SIZE_UNITS: [(&str, f64); 9] = [
     ("B", 1.0),
@@ -35,23 +35,7 @@ const MAX_SECONDS: f64 = 100.0 * 365.25 * 86400.0;
 /// # Errors
 /// When it is something else, negative, or longer than a hundred years.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
-    let wrong = || UnitError::Duration(text.to_owned());
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let mut rest = text;
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let (number, tail) = number(rest).ok_or_else(wrong)?;
-        let unit = tail.find(|c: char| !c.is_ascii_alphabetic()).map_or(tail, |end| tail.get(..end).unwrap_or(tail));
-        let (_, factor) = DURATION_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
-        seconds += number * factor;
-        rest = tail.get(unit.len()..).unwrap_or("");
-    }
-    if text.is_empty() || seconds > MAX_SECONDS {
-        return Err(wrong());
-    }
-    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+    component::duration::parse(text).filter(|d| d.as_secs_f64() <= MAX_SECONDS).ok_or_else(|| UnitError::Duration(text.to_owned()))
 }
 
 /// Reads a size in bytes: a number with `B`, `KiB`, `MiB`, `GiB`, `TiB` (powers of 1024) or `KB`, `MB`, `GB`, `TB` (of 1000), in any case;

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::component::duration;
 use crate::gadget::btf::{Btf, BtfError, Kind};
-use crate::gadget::duration;
 
 /// The type of a parameter's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Durations in Go's notation, which gadget metadata uses: `500ms`, `1m30s`, `0`.
+//! Durations in Go's notation, which gadget metadata and the OpenTelemetry Collector use: `500ms`, `1m30s`, `0`.
 
 use std::time::Duration;
 
