@@ -121,7 +121,10 @@ class Tracer:
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(30)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            sys.exit(f"{self.process.args} did not end within 30 s of SIGINT")
 
 
 def untraced(args, storm_binary, path):
@@ -202,6 +205,8 @@ def main():
     if os.geteuid() != 0:
         sys.exit("storm.py: loading BPF programs needs root")
     tools = [t for t in args.tools.split(",") if t == "gadgetry" or shutil.which(t)]
+    if tools != ["gadgetry"] and not os.path.isdir("/sys/kernel/tracing/events"):
+        sys.exit("opensnoop and bpftrace need tracefs: mount -t tracefs nodev /sys/kernel/tracing, or --tools gadgetry")
     with tempfile.TemporaryDirectory() as folder:
         storm_binary = f"{folder}/storm"
         subprocess.run(["cc", "-O2", "-o", storm_binary, f"{ROOT}/tests/support/storm.c"], check=True)
