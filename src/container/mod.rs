@@ -16,7 +16,7 @@ mod tests;
 
 pub use dictionary::Attribute;
 pub use inventory::{GRACE, Inventory, InventoryStats, MAX_CONTAINERS};
-pub use process::host_mntns;
+pub use process::{host_mntns, host_process};
 pub use record::{Container, KubernetesMeta, RuntimeMeta};
 pub use selector::{Follower, InvalidTerm, LabelTerms, Selector, Terms};
 pub use snapshot::Snapshot;

@@ -33,6 +33,11 @@ fn shares_mounts_with_init() -> bool {
     own.is_some() && own == root("1")
 }
 
+/// A process in the host's namespaces whose `/proc` entries we may read: process 1, or ourselves where it is closed to us.
+pub fn host_process() -> u32 {
+    if procfs::namespace_inode(1, "net").is_ok() { 1 } else { std::process::id() }
+}
+
 fn host_netns() -> Option<u64> {
     let of = |pid| procfs::namespace_inode(pid, "net").ok();
     of(1).or_else(|| of(std::process::id()).filter(|_| shares_mounts_with_init()))

@@ -8,6 +8,7 @@ pub mod compile;
 mod embedded;
 pub mod error;
 pub mod layout;
+mod local;
 pub mod pack;
 pub mod reference;
 #[cfg(test)]
@@ -33,11 +34,16 @@ pub struct GadgetImage {
     pub ebpf: Option<Vec<u8>>,
     /// The WASM module.
     pub wasm: Option<Vec<u8>>,
+    /// Types of kernels that have none of their own: a gzip-compressed tar (`gadget-abi.md` section 7.4).
+    pub btfgen: Option<Vec<u8>>,
 }
 
 /// Opens the image of that name. Only embedded images can be had so far: names of the default repository, without a tag, with
 /// `latest` or the version of this program, or with their very digest.
 pub fn open(reference: &str) -> Result<GadgetImage, ImageError> {
+    if local::is_path(reference) {
+        return local::open(reference);
+    }
     let wanted = Reference::parse(reference)?;
     let name = wanted.gadget_name().unwrap_or(&wanted.repository);
     let not_found = || ImageError::NotFound { reference: wanted.to_string(), suggestion: embedded::similar(name) };
@@ -58,6 +64,7 @@ pub fn open(reference: &str) -> Result<GadgetImage, ImageError> {
         metadata: parts.metadata,
         ebpf: parts.ebpf,
         wasm: parts.wasm,
+        btfgen: None,
     })
 }
 

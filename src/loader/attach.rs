@@ -35,7 +35,8 @@ pub(super) fn attach(program: &LoadedProgram, frequency: u64) -> Result<Vec<Link
         Hook::Kprobe(function) => kprobe(fd, function, false),
         Hook::Kretprobe(function) => kprobe(fd, function, true),
         Hook::Sampler(_) => return sample(program, frequency),
-        Hook::Iterator(_) | Hook::Other => return Ok(Vec::new()),
+        // Iterators are opened by their reader, the rest is attached per container.
+        _ => return Ok(Vec::new()),
     };
     let held = held.map_err(|error| refusal(program, error))?;
     Ok(vec![Link { _held: held }])

@@ -23,11 +23,30 @@ pub(super) enum Hook {
     Iterator(String),
     /// Samples CPUs; the name under which the metadata says how often.
     Sampler(String),
+    /// Entry of a function of a file of each container: `<object>:<symbol>`.
+    Uprobe(String),
+    /// Return of a function of a file of each container: `<object>:<symbol>`.
+    Uretprobe(String),
+    /// A static probe in a file of each container: `<object>:<provider>:<probe>`.
+    Usdt(String),
+    /// Packets of each network namespace.
+    SocketFilter,
+    /// Packets on each container's interface, seen from the container.
+    Tc(Direction),
     /// Anything else.
     Other,
 }
 
+/// Which way packets go, seen from the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Ingress,
+    Egress,
+}
+
+const SOCKET_FILTER: u32 = 1;
 const KPROBE: u32 = 2;
+const SCHED_CLS: u32 = 3;
 const TRACEPOINT: u32 = 5;
 const PERF_EVENT: u32 = 7;
 const RAW_TRACEPOINT: u32 = 17;
@@ -37,6 +56,9 @@ impl Hook {
     /// Reads a section name, whatever is in front of it for libbpf (`?`: not loaded by default) left out.
     pub(super) fn parse(section: &str) -> Hook {
         let section = section.strip_prefix('?').unwrap_or(section);
+        if section.starts_with("socket") {
+            return Hook::SocketFilter;
+        }
         let Some((kind, target)) = section.split_once('/') else { return Hook::Other };
         let name = target.to_owned();
         match kind {
@@ -53,6 +75,14 @@ impl Hook {
             "fexit" => Hook::Fexit(name),
             "iter" => Hook::Iterator(name),
             "perf_event" => Hook::Sampler(name),
+            "uprobe" => Hook::Uprobe(name),
+            "uretprobe" => Hook::Uretprobe(name),
+            "usdt" => Hook::Usdt(name),
+            "classifier" => match target.split_once('/') {
+                Some(("ingress", rest)) if !rest.contains('/') => Hook::Tc(Direction::Ingress),
+                Some(("egress", rest)) if !rest.contains('/') => Hook::Tc(Direction::Egress),
+                _ => Hook::Other,
+            },
             _ => Hook::Other,
         }
     }
@@ -68,6 +98,9 @@ impl Hook {
             Hook::RawTracepoint(_) => Hook::RawTracepoint(name),
             Hook::Kprobe(_) => Hook::Kprobe(name),
             Hook::Kretprobe(_) => Hook::Kretprobe(name),
+            Hook::Uprobe(_) => Hook::Uprobe(name),
+            Hook::Uretprobe(_) => Hook::Uretprobe(name),
+            Hook::Usdt(_) => Hook::Usdt(name),
             other => other,
         }
     }
@@ -77,7 +110,9 @@ impl Hook {
         Some(match self {
             Hook::Tracepoint { .. } => (TRACEPOINT, 0),
             Hook::RawTracepoint(_) => (RAW_TRACEPOINT, 0),
-            Hook::Kprobe(_) | Hook::Kretprobe(_) => (KPROBE, 0),
+            Hook::Kprobe(_) | Hook::Kretprobe(_) | Hook::Uprobe(_) | Hook::Uretprobe(_) | Hook::Usdt(_) => (KPROBE, 0),
+            Hook::SocketFilter => (SOCKET_FILTER, 0),
+            Hook::Tc(_) => (SCHED_CLS, 0),
             Hook::Sampler(_) => (PERF_EVENT, 0),
             Hook::TypedTracepoint(_) => (TRACING, 23),
             Hook::Fentry(_) => (TRACING, 24),
@@ -86,6 +121,11 @@ impl Hook {
             Hook::Iterator(kind) if kind != "bpf_map_elem" => (TRACING, crate::kernel::bpf::TRACE_ITER),
             Hook::Iterator(_) | Hook::Other => return None,
         })
+    }
+
+    /// Whether it is attached once per container (or network namespace) as they come and go, not once per gadget.
+    pub(super) fn is_scoped(&self) -> bool {
+        matches!(self, Hook::Uprobe(_) | Hook::Uretprobe(_) | Hook::Usdt(_) | Hook::SocketFilter | Hook::Tc(_))
     }
 
     /// Name and kind of the kernel's type that stands for the hook, where the kernel wants its id.
@@ -107,6 +147,10 @@ impl std::fmt::Display for Hook {
             Hook::Kprobe(name) | Hook::Kretprobe(name) | Hook::Fentry(name) | Hook::Fexit(name) => write!(f, "function {name}"),
             Hook::Iterator(kind) => write!(f, "iterator {kind}"),
             Hook::Sampler(name) => write!(f, "sampler {name}"),
+            Hook::Uprobe(target) | Hook::Uretprobe(target) => write!(f, "user function {target}"),
+            Hook::Usdt(target) => write!(f, "user probe {target}"),
+            Hook::SocketFilter => f.write_str("packets of a network namespace"),
+            Hook::Tc(direction) => write!(f, "{direction:?} packets of a container"),
             Hook::Other => f.write_str("hook of that kind"),
         }
     }

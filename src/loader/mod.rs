@@ -10,12 +10,14 @@ mod plan;
 pub mod prepare;
 mod program;
 mod reader;
+pub mod scope;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Instant;
 
 use aya::maps::MapData;
@@ -28,6 +30,7 @@ use hook::Hook;
 use object::LoadedProgram;
 use plan::{Plan, Source};
 pub use reader::{IterSource, LostSamples, MapSource, Reader, RingSource, Schedule};
+pub use scope::{Scoped, Workload};
 
 /// What the user decides about a gadget.
 pub struct Options<'a> {
@@ -37,6 +40,13 @@ pub struct Options<'a> {
     pub mntns_filter: Option<&'a MntnsFilter>,
     /// Size of each ring buffer in bytes, instead of the gadget's own. Rounded up to what the kernel can do.
     pub ring_bytes: Option<u32>,
+}
+
+impl<'a> Options<'a> {
+    /// These parameters, everything else as the gadget has it.
+    pub fn new(params: &'a BTreeMap<String, String>) -> Self {
+        Options { params, mntns_filter: None, ring_bytes: None }
+    }
 }
 
 /// A gadget whose programs are in the kernel. Dropping it takes them out.
@@ -49,6 +59,8 @@ pub struct Loaded {
     frequencies: HashMap<String, u64>,
     filters: bool,
     reading: bool,
+    /// Network namespaces of the workloads: written by [`Scoped`], read by iterators over sockets.
+    namespaces: std::sync::Arc<scope::Namespaces>,
 }
 
 /// Prepares, verifies and loads a gadget's programs and makes its maps. Nothing runs before [`Loaded::attach`].
@@ -109,6 +121,24 @@ impl Loaded {
             "gadget attached"
         );
         Ok(())
+    }
+
+    /// What is attached per container, to be told of them as they come and go; `None` when the gadget has nothing of that kind.
+    /// Only once: it owns those programs.
+    pub fn scoped(&mut self) -> Option<Scoped> {
+        let (scoped, rest) = std::mem::take(&mut self.programs).into_iter().partition(|p| p.hook.is_scoped());
+        self.programs = rest;
+        Scoped::of(&self.gadget, scoped, self.namespaces.clone(), self.reads_namespaces())
+    }
+
+    /// Whether an iterator has to be read in every network namespace.
+    fn reads_namespaces(&self) -> bool {
+        self.programs.iter().any(|p| matches!(&p.hook, Hook::Iterator(kind) if kind == "tcp" || kind == "udp"))
+    }
+
+    /// Another descriptor of a map of the gadget's own, by its full name.
+    pub fn map(&self, name: &str) -> Option<OwnedFd> {
+        self.maps.get(name).and_then(|map| map.fd().as_fd().try_clone_to_owned().ok())
     }
 
     fn frequency(&self, hook: &Hook) -> u64 {

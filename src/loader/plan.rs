@@ -78,7 +78,17 @@ impl<'a> Plan<'a> {
         );
         let frequencies = frequencies(self.gadget);
         let gadget = name.to_owned();
-        Ok(Loaded { gadget, programs, maps, links: Vec::new(), sources: self.sources, frequencies, filters, reading: false })
+        Ok(Loaded {
+            gadget,
+            programs,
+            maps,
+            links: Vec::new(),
+            sources: self.sources,
+            frequencies,
+            filters,
+            reading: false,
+            namespaces: Default::default(),
+        })
     }
 
     /// Switches filtering on where the programs can do it.

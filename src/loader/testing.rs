@@ -102,7 +102,7 @@ pub(crate) fn gadget(source: &str, metadata: &str) -> Gadget {
         annotations: BTreeMap::new(),
         metadata: format!("name: test\n{metadata}").into_bytes(),
         ebpf: Some(compile(source)),
-        wasm: None,
+        ..GadgetImage::default()
     };
     gadget::open(&image, "test").unwrap()
 }
@@ -113,7 +113,7 @@ pub(crate) fn load_with(gadget: &Gadget, params: &[(&str, &str)], filter: Option
     // SAFETY: the call takes nothing and cannot fail.
     let thread = unsafe { libc::gettid() };
     all.insert("thread".to_owned(), thread.to_string());
-    load(gadget, &Options { params: &all, mntns_filter: filter, ring_bytes: None })
+    load(gadget, &Options { mntns_filter: filter, ..Options::new(&all) })
 }
 
 /// Calls getppid `count` times.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::PipelineError;
 use super::instance::Instance;
 use super::lane::{Lane, Outlet, Stage};
+use super::scope::Cover;
 use super::selection;
 use crate::batch::{Batch, Schema, SchemaBuilder};
 use crate::component::{BindError, ComponentId, ExporterService, ExporterSource, Operator};
@@ -47,9 +48,10 @@ pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Res
     let unsupported = |problem| PipelineError::Unsupported { gadget: plan.name.clone(), problem };
     let mut gadget = open(plan)?;
     let filter = if plan.containers.is_everything() { None } else { Some(MntnsFilter::create().map_err(load_error)?) };
-    let options = loader::Options { params: &plan.params, mntns_filter: filter.as_ref(), ring_bytes: None };
+    let options = loader::Options { mntns_filter: filter.as_ref(), ..loader::Options::new(&plan.params) };
     let mut loaded = loader::load(&gadget, &options).map_err(load_error)?;
-    if filter.is_some() && !loaded.filters_in_kernel() {
+    let cover = loaded.scoped().map(|scoped| Cover::new(&plan.name, scoped, &plan.containers, context));
+    if filter.is_some() && !loaded.filters_in_kernel() && cover.is_none() {
         return Err(unsupported("cannot select containers: its programs have no mount-namespace filter".to_owned()));
     }
     let mut readers: HashMap<_, _> = loaded.readers().map_err(load_error)?.into_iter().collect();
@@ -63,7 +65,7 @@ pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Res
         lanes.push(Lane::new(datasource::open(reader), batch, stages, outlets, entry.clone()));
     }
     let follower = filter.map(|filter| selection::follow(filter, plan, context));
-    Ok(Instance::new(plan.name.clone(), loaded, lanes, follower))
+    Ok(Instance::new(plan.name.clone(), loaded, lanes, follower, cover))
 }
 
 fn open(plan: &GadgetPlan) -> Result<Gadget, PipelineError> {

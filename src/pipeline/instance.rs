@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 
 use super::error::PipelineError;
 use super::lane::Lane;
+use super::scope::{Cover, Covering};
 use super::worker::{self, Control};
 use crate::loader::Loaded;
 
@@ -25,12 +26,20 @@ pub struct Instance {
     loaded: Loaded,
     lanes: Option<Vec<Lane>>,
     follower: Option<tokio::task::JoinHandle<()>>,
+    cover: Option<Cover>,
+    covering: Option<Covering>,
     worker: Option<(Arc<Control>, JoinHandle<()>)>,
 }
 
 impl Instance {
-    pub(super) fn new(name: String, loaded: Loaded, lanes: Vec<Lane>, follower: Option<tokio::task::JoinHandle<()>>) -> Self {
-        Instance { name, loaded, lanes: Some(lanes), follower, worker: None }
+    pub(super) fn new(
+        name: String,
+        loaded: Loaded,
+        lanes: Vec<Lane>,
+        follower: Option<tokio::task::JoinHandle<()>>,
+        cover: Option<Cover>,
+    ) -> Self {
+        Instance { name, loaded, lanes: Some(lanes), follower, cover, covering: None, worker: None }
     }
 
     /// Name in the configuration.
@@ -52,7 +61,14 @@ impl Instance {
     /// # Errors
     /// When a program cannot be attached; those that were are detached again.
     pub fn attach(&mut self) -> Result<(), PipelineError> {
-        self.loaded.attach().map_err(|source| PipelineError::Attach { gadget: self.name.clone(), source: Box::new(source) })
+        let failed = |source| PipelineError::Attach { gadget: self.name.clone(), source: Box::new(source) };
+        self.loaded.attach().map_err(failed)?;
+        if let Some(cover) = self.cover.take() {
+            let doing = "start the thread that follows containers";
+            let failed = |source| PipelineError::System { gadget: self.name.clone(), doing, source };
+            self.covering = Some(cover.start().map_err(failed)?);
+        }
+        Ok(())
     }
 
     /// Starts the worker. Events from before `since` (boot-time nanoseconds, 0 for none) are a predecessor's.
@@ -82,6 +98,7 @@ impl Instance {
     /// the kernel some 100 ms to close.
     pub fn stop(&mut self) {
         self.loaded.detach();
+        self.covering = None;
         if let Some(follower) = self.follower.take() {
             follower.abort();
         }

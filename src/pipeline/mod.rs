@@ -5,6 +5,7 @@ mod error;
 mod instance;
 mod lane;
 mod pacer;
+mod scope;
 mod selection;
 #[cfg(test)]
 mod tests;

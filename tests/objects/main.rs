@@ -1,0 +1,6 @@
+//! Small gadgets, one per marker, type, section form and oddity: compiled with three compilers, loaded, attached, triggered, and their
+//! events compared with goldens. The same binary runs on this machine and, with what it compiled, in virtual machines of other kernels.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+
+mod harness;
+mod markers;
