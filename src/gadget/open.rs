@@ -175,6 +175,10 @@ impl<'a> Reader<'a> {
         if sources.iter().any(|s| matches!(s.origin, Origin::MapIter { .. })) {
             params.extend(params::fetch_params(self.manifest));
         }
+        let classifies = |p: &ProgramSpec| p.section.trim_start_matches('?').split('/').next() == Some("classifier");
+        if self.programs.iter().any(classifies) && !params.iter().any(|p| p.key == params::INTERFACE) {
+            params.push(params::interface_param(self.manifest));
+        }
         Ok((params, sources))
     }
 

@@ -1,4 +1,4 @@
-//! A gadget's parameters: `const volatile` variables that users may set, and two that the host reads itself.
+//! A gadget's parameters: `const volatile` variables that users may set, and some that the host reads itself.
 
 mod kind;
 #[cfg(test)]
@@ -13,6 +13,10 @@ pub use kind::{ParamError, ParamKind};
 pub const MAP_FETCH_INTERVAL: &str = "map-fetch-interval";
 /// Key of the number of times maps are read.
 pub const MAP_FETCH_COUNT: &str = "map-fetch-count";
+/// Key of the host's interface that classifiers are attached to instead of the containers'.
+pub const INTERFACE: &str = "iface";
+/// Longest name of an interface.
+const INTERFACE_BYTES: u32 = 15;
 /// What full parameter names begin with.
 const PREFIX: &str = "operator.oci.ebpf.";
 
@@ -102,6 +106,18 @@ pub(super) fn fetch_params(manifest: &Manifest) -> [ParamSpec; 2] {
         make(MAP_FETCH_INTERVAL, ParamKind::Interval, "1000ms", "How often maps are read: a duration, or source:duration,..."),
         make(MAP_FETCH_COUNT, ParamKind::Count, "0", "How many times maps are read, 0 for no end: a number, or source:number,..."),
     ]
+}
+
+/// The parameter of gadgets with traffic control programs.
+pub(super) fn interface_param(manifest: &Manifest) -> ParamSpec {
+    ParamSpec {
+        key: INTERFACE.to_owned(),
+        variable: String::new(),
+        kind: ParamKind::Text(INTERFACE_BYTES),
+        default: manifest.param_default(INTERFACE).unwrap_or_default().to_owned(),
+        description: "Network interface of the host to attach to instead of those of containers".to_owned(),
+        size: 0,
+    }
 }
 
 /// What a value of an interval or count parameter says about one data source.
