@@ -6,6 +6,7 @@ mod filter;
 mod hook;
 mod maps;
 mod object;
+mod packetfilter;
 mod plan;
 pub mod prepare;
 mod program;
