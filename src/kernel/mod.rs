@@ -10,6 +10,8 @@ pub mod memory;
 pub mod perf;
 pub mod priority;
 pub mod procfs;
+pub mod procstat;
+pub mod programs;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;

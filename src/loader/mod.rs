@@ -11,6 +11,7 @@ mod plan;
 pub mod prepare;
 mod program;
 mod reader;
+mod registry;
 pub mod scope;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -30,7 +31,8 @@ pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
 use hook::Hook;
 use object::LoadedProgram;
 use plan::{Plan, Source};
-pub use reader::{IterSource, LostSamples, MapSource, Reader, RingSource, Schedule};
+pub use reader::{IterSource, LostSamples, MapSource, PolledSource, Reader, RingSource, Schedule};
+pub use registry::own_programs;
 pub use scope::{Scoped, Workload};
 
 /// What the user decides about a gadget.
