@@ -13,6 +13,8 @@ pub mod packet;
 pub mod perf;
 pub mod priority;
 pub mod procfs;
+pub mod procstat;
+pub mod programs;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;

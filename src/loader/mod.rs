@@ -6,10 +6,12 @@ mod filter;
 mod hook;
 mod maps;
 mod object;
+mod packetfilter;
 mod plan;
 pub mod prepare;
 mod program;
 mod reader;
+mod registry;
 pub mod scope;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -29,7 +31,12 @@ pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
 use hook::Hook;
 use object::LoadedProgram;
 use plan::{Plan, Source};
+<<<<<<< HEAD
 pub use reader::{IterLink, IterSource, LostSamples, MapSource, Reader, RingSource, Schedule};
+=======
+pub use reader::{IterSource, LostSamples, MapSource, PolledSource, Reader, RingSource, Schedule};
+pub use registry::own_programs;
+>>>>>>> main
 pub use scope::{Scoped, Workload};
 
 /// What the user decides about a gadget.

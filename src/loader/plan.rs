@@ -187,6 +187,7 @@ fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
     let schedule = match &spec.origin {
         Origin::Tracer { .. } => Schedule::default(),
         Origin::MapIter { interval, count, flush_on_stop, .. } => Schedule { interval: *interval, count: *count, at_stop: *flush_on_stop },
+        Origin::Polled { interval, count, .. } => Schedule { interval: *interval, count: *count, at_stop: false },
         Origin::Iter { interval, count, fetch_on_stop, .. } => Schedule { interval: *interval, count: *count, at_stop: *fetch_on_stop },
     };
     if matches!(spec.origin, Origin::MapIter { .. }) && schedule.interval == Duration::ZERO && schedule.count > 1 {

@@ -14,6 +14,7 @@ use super::object::LoadedProgram;
 use super::plan::Source;
 use super::scope::Namespaces;
 use crate::gadget::Origin;
+use crate::gadget::polled::Polled;
 use crate::kernel::bpf::{self, Shape};
 
 /// Where the records of one data source come from.
@@ -24,6 +25,20 @@ pub enum Reader {
     Map(MapSource),
     /// Programs write them when they are read.
     Iter(IterSource),
+    /// We make them ourselves.
+    Polled(PolledSource),
+}
+
+/// The host, to be looked at.
+pub struct PolledSource {
+    /// What is looked at.
+    pub what: Polled,
+    /// Bytes of a row.
+    pub row_size: usize,
+    /// An early first look after this time; zero for none.
+    pub first: Duration,
+    /// When it is looked at.
+    pub schedule: Schedule,
 }
 
 /// When something is read that does not announce itself.
@@ -124,6 +139,10 @@ pub(super) fn open(
         Origin::Iter { programs: names, record_size, .. } => {
             let links = names.iter().map(|name| link(gadget, programs, name, namespaces)).collect::<Result<_, _>>()?;
             Ok(Reader::Iter(IterSource { links, record_size: *record_size as usize, schedule: source.schedule }))
+        }
+        Origin::Polled { what, row_size, first, .. } => {
+            let source = PolledSource { what: *what, row_size: *row_size as usize, first: *first, schedule: source.schedule };
+            Ok(Reader::Polled(source))
         }
     }
 }

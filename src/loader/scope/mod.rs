@@ -5,6 +5,8 @@ mod namespaces;
 mod shared;
 mod socket;
 mod tc;
+#[cfg(test)]
+mod tests;
 mod uprobe;
 
 use std::collections::HashMap;
