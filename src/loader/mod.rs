@@ -31,12 +31,8 @@ pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
 use hook::Hook;
 use object::LoadedProgram;
 use plan::{Plan, Source};
-<<<<<<< HEAD
-pub use reader::{IterLink, IterSource, LostSamples, MapSource, Reader, RingSource, Schedule};
-=======
-pub use reader::{IterSource, LostSamples, MapSource, PolledSource, Reader, RingSource, Schedule};
+pub use reader::{IterLink, IterSource, LostSamples, MapSource, PolledSource, Reader, RingSource, Schedule};
 pub use registry::own_programs;
->>>>>>> main
 pub use scope::{Scoped, Workload};
 
 /// What the user decides about a gadget.

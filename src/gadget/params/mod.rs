@@ -13,17 +13,12 @@ pub use kind::{ParamError, ParamKind};
 pub const MAP_FETCH_INTERVAL: &str = "map-fetch-interval";
 /// Key of the number of times maps are read.
 pub const MAP_FETCH_COUNT: &str = "map-fetch-count";
-<<<<<<< HEAD
 /// Key of the host's interface that classifiers are attached to instead of the containers'.
 pub const INTERFACE: &str = "iface";
 /// Longest name of an interface.
 const INTERFACE_BYTES: u32 = 15;
-/// What full parameter names begin with.
-const PREFIX: &str = "operator.oci.ebpf.";
-=======
 /// What full parameter names may begin with.
 const PREFIXES: [&str; 2] = ["operator.oci.ebpf.", "operator.ebpf."];
->>>>>>> main
 
 /// A parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,14 +116,8 @@ pub(super) fn fetch_params(manifest: &Manifest) -> [ParamSpec; 2] {
 
 /// The parameter of gadgets with traffic control programs.
 pub(super) fn interface_param(manifest: &Manifest) -> ParamSpec {
-    ParamSpec {
-        key: INTERFACE.to_owned(),
-        variable: String::new(),
-        kind: ParamKind::Text(INTERFACE_BYTES),
-        default: manifest.param_default(INTERFACE).unwrap_or_default().to_owned(),
-        description: "Network interface of the host to attach to instead of those of containers".to_owned(),
-        size: 0,
-    }
+    let description = "Network interface of the host to attach to instead of those of containers";
+    synthetic(manifest, INTERFACE, ParamKind::Text(INTERFACE_BYTES), "", description)
 }
 
 /// What a value of an interval or count parameter says about one data source.

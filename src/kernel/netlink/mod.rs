@@ -70,14 +70,7 @@ impl Route {
     }
 
     /// A request with an answer: `take` gets the kind and the contents of each message. True when a list may be incomplete.
-    fn ask(
-        &mut self,
-        kind: u16,
-        flags: u16,
-        header: &[u8],
-        attributes: &Attributes,
-        mut take: impl FnMut(u16, &[u8]),
-    ) -> io::Result<bool> {
+    fn ask(&mut self, kind: u16, flags: u16, header: &[u8], attributes: &Attributes, mut take: impl FnMut(u16, &[u8])) -> io::Result<bool> {
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = message::encode(kind, flags | REQUEST, self.sequence, header, attributes);
         // SAFETY: the bytes are valid for their length.
@@ -108,7 +101,9 @@ impl Route {
             match length {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
-                Ok(length) if length > room => return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer of rtnetlink is too long")),
+                Ok(length) if length > room => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer of rtnetlink is too long"));
+                }
                 other => return other,
             }
         }
