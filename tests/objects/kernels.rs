@@ -14,6 +14,11 @@ fn shows_on(kernel: &str) {
     };
     let files = tempfile::tempdir().unwrap();
     fill(files.path());
+    // What drivers the image lacks, if they were kept with it.
+    let modules = image.with_file_name("modules");
+    if modules.is_dir() {
+        copy(&modules, &files.path().join("modules"));
+    }
     let began = std::time::Instant::now();
     let mut vm = Command::new(root().join("../support/vm.sh"));
     vm.env("VM_TIMEOUT", "420").env("VM_APPEND", "lsm=capability,bpf").arg(image).arg(files.path()).arg("/objects.sh");
@@ -74,6 +79,7 @@ fn fill(files: &Path) {
         copy(&compiled(&name, COMPILERS[0]), &files.join("compiled").join(COMPILERS[0]).join(&name));
     }
     let script = "#!/bin/busybox sh\nexport GADGETRY_OBJECTS=/compiled GADGETRY_TESTS=/tests RUST_BACKTRACE=0\n\
+                  for module in /modules/*.ko; do [ -e $module ] && insmod $module; done\n\
                   exec /objects --test-threads=1 --nocapture --skip kernels:: 2>&1\n";
     std::fs::write(files.join("objects.sh"), script).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
