@@ -357,8 +357,8 @@ pub enum SchemaError {
 /// A schema while fields are still being added. Operators add theirs when they bind.
 pub struct SchemaBuilder {
     schema: Schema,
-    /// Annotations of fields that may be added later, by lower-case full name.
-    overlays: BTreeMap<String, BTreeMap<String, String>>,
+    /// Annotations and tags of fields that may be added later, by lower-case full name.
+    overlays: BTreeMap<String, (BTreeMap<String, String>, Vec<String>)>,
 }
 
 impl std::ops::Deref for SchemaBuilder {
@@ -389,12 +389,13 @@ impl SchemaBuilder {
         if self.schema.fields.iter().any(|f| f.name == field.name) {
             return Err(SchemaError::Duplicate { source_name: self.schema.name.clone(), field: field.name });
         }
-        if let Some(overlay) = self.overlays.remove(&field.name.to_lowercase()) {
-            field.annotate(overlay);
+        if let Some((annotations, tags)) = self.overlays.remove(&field.name.to_lowercase()) {
+            field.annotate(annotations);
+            field.tags.extend(tags);
         }
         // A shorter record counts as filled with zeros. Text ends at the first zero or at the record's end, so it needs none.
         let end = match (&field.source, field.kind) {
-            (_, Kind::Text | Kind::Struct) => 0,
+            (Source::Row { .. }, Kind::Text | Kind::Struct) => 0,
             (Source::Row { offset, size }, _) => offset.saturating_add(*size),
             (Source::Bits { offset, size, .. }, _) => offset + u32::from(*size),
             (Source::Tail { offset }, _) => offset + 4,
@@ -412,7 +413,15 @@ impl SchemaBuilder {
     pub fn annotate(&mut self, field: &str, annotations: BTreeMap<String, String>) {
         match self.schema.fields.iter_mut().find(|f| f.name == field) {
             Some(field) => field.annotate(annotations),
-            None => self.overlays.entry(field.to_lowercase()).or_default().extend(annotations),
+            None => self.overlays.entry(field.to_lowercase()).or_default().0.extend(annotations),
+        }
+    }
+
+    /// Adds tags to a field, in the same way.
+    pub fn tag(&mut self, field: &str, tags: Vec<String>) {
+        match self.schema.fields.iter_mut().find(|f| f.name == field) {
+            Some(field) => field.tags.extend(tags),
+            None => self.overlays.entry(field.to_lowercase()).or_default().1.extend(tags),
         }
     }
 

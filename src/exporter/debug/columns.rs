@@ -78,6 +78,12 @@ impl Columns {
         }
     }
 
+    /// How wide each column is.
+    #[cfg(test)]
+    pub(super) fn widths(&self) -> Vec<usize> {
+        self.columns.iter().map(|c| c.width).collect()
+    }
+
     /// Appends the line with the titles.
     pub fn header(&self, out: &mut Vec<u8>) {
         for (index, column) in self.columns.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 mod decode;
 mod enums;
+mod error;
 mod kinds;
 mod notes;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use super::manifest::Manifest;
 use crate::batch::{FieldId, FieldSpec, GadgetIdentity, Kind, SchemaBuilder, SchemaError, Source, SourceKind};
 pub(super) use enums::KernelTypes;
 use enums::Pending;
+pub use error::FieldsError;
 pub use notes::Place;
 
 /// Largest record, in bytes.
@@ -22,40 +24,6 @@ pub const MAX_RECORD: u64 = 1 << 20;
 const MAX_FIELDS: usize = 2048;
 const MAX_NESTING: usize = 16;
 const MAX_NAME: usize = 256;
-
-/// Why no fields could be made of a struct.
-#[derive(Debug, thiserror::Error)]
-pub enum FieldsError {
-    /// Its types are broken.
-    #[error("read the types of data source {source_name:?}")]
-    Btf {
-        /// The data source.
-        source_name: String,
-        /// Why.
-        source: BtfError,
-    },
-    /// Two fields of one name.
-    #[error("add a field of the record")]
-    Duplicate(#[from] SchemaError),
-    /// Too many fields, nested too deeply, a name too long, a member outside of its struct.
-    #[error("the record of data source {source_name:?} is out of bounds: {what}")]
-    Limit {
-        /// The data source.
-        source_name: String,
-        /// Which bound.
-        what: String,
-    },
-    /// The annotation that says how much follows the record is unusable.
-    #[error("annotation ebpf.rest.len of data source {source_name:?} names field {field:?}, which {problem}")]
-    Rest {
-        /// The data source.
-        source_name: String,
-        /// What it names.
-        field: String,
-        /// Why not.
-        problem: &'static str,
-    },
-}
 
 /// Fields of one data source in the making.
 pub(super) struct Fields<'a> {
@@ -132,7 +100,9 @@ impl<'a> Fields<'a> {
         let name = self.builder.name().to_owned();
         for field in self.manifest.fields(&name) {
             if self.builder.find(field).is_none() {
-                self.builder.annotate(field, notes::expand(self.manifest.field(&name, field), field).annotations);
+                let notes = notes::expand(self.manifest.field(&name, field), field);
+                self.builder.annotate(field, notes.annotations);
+                self.builder.tag(field, notes.tags);
             }
         }
         self.builder
