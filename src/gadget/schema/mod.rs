@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::btf::{Btf, BtfError, Member};
 use super::manifest::Manifest;
-use crate::batch::{FieldId, FieldSpec, GadgetIdentity, Kind, SchemaBuilder, SchemaError, Source, SourceKind};
+use crate::batch::{FieldId, FieldSpec, GadgetIdentity, Kind, SchemaBuilder, Source, SourceKind};
 pub(super) use enums::KernelTypes;
 use enums::Pending;
 pub use error::FieldsError;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::batch::{Batch, Schema, Value};
+use crate::batch::{Batch, Schema, SchemaError, Value};
 use crate::gadget::elf::Elf;
 use crate::gadget::fixture;
 

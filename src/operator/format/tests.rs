@@ -164,7 +164,7 @@ fn endpoints_get_address_protocol_and_endpoint() {
     assert_eq!(visible, ["src"]);
     assert_eq!(read(&schema, &record, "src.addr"), "10.0.0.1");
     let skipped: Vec<_> = schema.fields().iter().filter(|f| f.json_skip).map(|f| f.name.as_str()).collect();
-    assert_eq!(skipped, ["src.addr_raw", "src.endpoint"]);
+    assert_eq!(skipped, ["src.addr_raw", "src.addr_raw.v6", "src.addr_raw.v4", "src.endpoint"]);
 }
 
 /// A formatter for users and groups of a folder.
