@@ -74,7 +74,10 @@ fn enums() {
             assert_eq!(event["of_kernel"], "OBJECT_ONE");
             event["of_kernel"] = "HRTIMER_RESTART".into();
         }
-        assert_golden("enums", &event, &[]);
+        // clang says since version 15 that an enum has a sign; the name is found with and without.
+        let number = event["color_raw"].as_i64().unwrap();
+        assert_eq!(number, if compiler == "clang-14" { 0xffff_fffe } else { -2 });
+        assert_golden("enums", &event, &["color_raw"]);
     });
     seen("types: enums of the object, enums of the kernel, bit sets");
 }

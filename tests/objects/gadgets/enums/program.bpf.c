@@ -54,9 +54,9 @@ int enter(struct trace_event_raw_sys_enter *ctx)
 	event->color_raw = GREEN;
 	event->unknown_raw = 7;
 	event->other = RED;
-	event->again = GREEN;
+	event->again = RED;
 	event->number = RED;
-	event->narrow_raw = GREEN;
+	event->narrow_raw = RED;
 	event->tiny_raw = TINY_MAX;
 	event->bits_raw = BIT_BOTH;
 	event->joined_raw = BIT_ONE | BIT_FOUR;
