@@ -90,6 +90,8 @@ fn rest() {
         let run = Run::start("rest", compiler, &setup(&[]));
         getppid();
         run.event_of("limited", |e| e["length"] == 100 && e["payload"] == "");
+        run.event_of("open", |_| true);
+        run.event_of("plain", |_| true);
         let of = |source: &str| -> Vec<Value> { run.events().into_iter().filter(|e| e.source == source).map(|e| e.json).collect() };
         let event = |length: u32, numbers: [u32; 2], text: &str| serde_json::json!({"length": length, "numbers": numbers, "text": text});
         let with = |mut event: Value, rest: &str| {
@@ -119,7 +121,7 @@ fn kernel_stack() {
     with_each_compiler(|compiler| {
         let event = event("kernel_stack", compiler, &[]);
         let stack = event["kstack"].as_str().unwrap();
-        assert!(stack.ends_with("; ") && stack.matches("; ").count() >= 2, "{stack:?}");
+        assert!(stack.ends_with("; ") && stack.matches("; ").count() >= 2, "{event:#}");
         if !std::fs::read_to_string("/proc/sys/kernel/kptr_restrict").is_ok_and(|text| text.trim() == "2") {
             assert!(stack.contains("do_syscall_64; ") || stack.contains("el0_svc; "), "{stack:?}");
         }
