@@ -70,6 +70,23 @@ pub struct Shape {
     pub value: usize,
 }
 
+/// Type (BPF_MAP_TYPE_*) and sizes of a map, from the kernel. Of a per-CPU map the value is that of one CPU.
+///
+/// # Errors
+/// The kernel's (EPERM, or EBADF for what is no map).
+pub fn map_info(map: BorrowedFd<'_>) -> io::Result<(u32, Shape)> {
+    const OBJ_GET_INFO_BY_FD: u32 = 15;
+    // The head of struct bpf_map_info: type, id, key_size, value_size.
+    let mut info = [0u8; 16];
+    let mut attr = [0u8; 16];
+    put32(&mut attr, 0, map.as_raw_fd() as u32);
+    put32(&mut attr, 4, info.len() as u32);
+    put64(&mut attr, 8, info.as_mut_ptr() as u64);
+    call(OBJ_GET_INFO_BY_FD, &mut attr)?;
+    let word = |at: usize| info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
+    Ok((word(0), Shape { key: word(8) as usize, value: word(12) as usize }))
+}
+
 /// Reads one value.
 ///
 /// # Errors

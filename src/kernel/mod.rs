@@ -15,6 +15,7 @@ pub mod priority;
 pub mod procfs;
 pub mod procstat;
 pub mod programs;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;

@@ -14,7 +14,7 @@ use crate::components;
 use crate::config::{GadgetPlan, OperatorPlan};
 use crate::container::Inventory;
 use crate::gadget::{self, Gadget};
-use crate::loader::{self, MntnsFilter};
+use crate::loader::{self, Loaded, MntnsFilter};
 use crate::operator::{enrich::Enrich, format::Format};
 use crate::telemetry::{GadgetEntry, Ledger};
 use crate::{datasource, image};
@@ -59,7 +59,7 @@ pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Res
     let mut lanes = Vec::new();
     for source in std::mem::take(&mut gadget.sources) {
         let Some(reader) = readers.remove(&source.name) else { continue };
-        let (stages, schema) = chain(plan, source.schema, &context.inventory, &entry)?;
+        let (stages, schema) = chain(plan, source.schema, &loaded, &context.inventory, &entry)?;
         let outlets = outlets(plan, &schema, exporters, &entry)?;
         let batch = Batch::new(schema, BATCH_ROWS, BATCH_BYTES);
         lanes.push(Lane::new(datasource::open(reader), batch, stages, outlets, entry.clone()));
@@ -79,11 +79,12 @@ fn open(plan: &GadgetPlan) -> Result<Gadget, PipelineError> {
 fn chain(
     plan: &GadgetPlan,
     mut schema: SchemaBuilder,
+    loaded: &Loaded,
     inventory: &Arc<Inventory>,
     entry: &GadgetEntry,
 ) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
     let mut operators: Vec<(&str, Box<dyn Operator>)> =
-        vec![("format", Box::new(Format::new())), ("enrich", Box::new(Enrich::new(inventory.clone())))];
+        vec![("format", Box::new(Format::with_maps(&|name| loaded.map(name)))), ("enrich", Box::new(Enrich::new(inventory.clone())))];
     let operator_error = |operator: &str, source| PipelineError::Operator {
         gadget: plan.name.clone(),
         operator: operator.to_owned(),

@@ -7,3 +7,4 @@ mod kernels;
 mod markers;
 mod network;
 mod polled;
+mod types;
