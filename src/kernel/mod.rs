@@ -1,15 +1,20 @@
 //! What the running kernel says: clocks, features, processes, cgroups.
 
 pub mod bpf;
+pub mod bpffs;
 pub mod capabilities;
 pub mod cgroupfs;
 pub mod clock;
 pub mod features;
 pub mod kallsyms;
+pub mod mapping;
+pub mod maps;
 pub mod memory;
 pub mod perf;
+pub mod perf_ring;
 pub mod priority;
 pub mod procfs;
+pub mod ring;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;

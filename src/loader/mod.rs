@@ -17,7 +17,7 @@ pub(crate) mod testing;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use aya::maps::MapData;
@@ -29,7 +29,8 @@ pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
 use hook::Hook;
 use object::LoadedProgram;
 use plan::{Plan, Source};
-pub use reader::{IterSource, LostSamples, MapSource, Reader, RingSource, Schedule};
+pub use plan::{BURST, ROOM};
+pub use reader::{IterSource, LostSamples, MapSource, PerfSource, Reader, RingSource, Schedule};
 pub use scope::{Scoped, Workload};
 
 /// What the user decides about a gadget.
@@ -38,14 +39,21 @@ pub struct Options<'a> {
     pub params: &'a BTreeMap<String, String>,
     /// Only these mount namespaces; all when there is none.
     pub mntns_filter: Option<&'a MntnsFilter>,
-    /// Size of each ring buffer in bytes, instead of the gadget's own. Rounded up to what the kernel can do.
+    /// Size of each ring buffer, and of each CPU's perf buffer, in bytes. Rounded up to what the kernel can do. Without it a ring is as
+    /// large as the gadget declares, or as [`BURST`] records take if that is more (see [`ROOM`]), and a perf buffer has 64 pages.
     pub ring_bytes: Option<u32>,
+    /// Maps of the host's that stand in for the gadget's own of that name, where type and sizes of key and value agree.
+    pub shared: Vec<(&'a str, BorrowedFd<'a>)>,
+    /// Bytes of a value, by map, instead of what the gadget declares.
+    pub value_sizes: Vec<(&'a str, u32)>,
+    /// Treats the kernel as one without ring buffers: maps that are marked for it become perf event arrays.
+    pub perf_buffers: bool,
 }
 
 impl<'a> Options<'a> {
     /// These parameters, everything else as the gadget has it.
     pub fn new(params: &'a BTreeMap<String, String>) -> Self {
-        Options { params, mntns_filter: None, ring_bytes: None }
+        Options { params, mntns_filter: None, ring_bytes: None, shared: Vec::new(), value_sizes: Vec::new(), perf_buffers: false }
     }
 }
 
@@ -58,6 +66,8 @@ pub struct Loaded {
     sources: Vec<Source>,
     frequencies: HashMap<String, u64>,
     filters: bool,
+    /// Bytes of each CPU's perf buffer.
+    perf_bytes: Option<u32>,
     reading: bool,
     /// Network namespaces of the workloads: written by [`Scoped`], read by iterators over sockets.
     namespaces: std::sync::Arc<scope::Namespaces>,
@@ -89,7 +99,7 @@ impl Loaded {
     }
 
     fn reader(&mut self, source: Source) -> Result<(String, Reader), LoadError> {
-        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs)?;
+        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs, self.perf_bytes)?;
         Ok((source.name, reader))
     }
 

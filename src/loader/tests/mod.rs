@@ -6,7 +6,6 @@ mod kernel;
 
 use super::error::explain;
 use super::hook::Hook;
-use super::maps::ring_bytes;
 use super::program::last_lines;
 
 #[test]
@@ -27,11 +26,6 @@ fn metadata_aims_programs_elsewhere_but_not_trampolines() {
     assert_eq!(Hook::parse("kprobe/dummy").aimed_at("vfs_read"), Hook::Kprobe("vfs_read".into()));
     assert_eq!(Hook::parse("tracepoint/a/b").aimed_at("c/d"), Hook::parse("tp/c/d"));
     assert_eq!(Hook::parse("fentry/f").aimed_at("g"), Hook::Fentry("f".into()));
-}
-
-#[test]
-fn ring_sizes_are_rounded_up_to_what_the_kernel_takes() {
-    assert_eq!((ring_bytes(0), ring_bytes(4096), ring_bytes(5000), ring_bytes(u32::MAX)), (4096, 4096, 8192, 1 << 31));
 }
 
 #[test]
