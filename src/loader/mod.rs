@@ -28,8 +28,8 @@ pub use error::LoadError;
 pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
 use hook::Hook;
 use object::LoadedProgram;
-use plan::{Plan, Source};
 pub use plan::{BURST, ROOM};
+use plan::{Plan, Source};
 pub use reader::{IterSource, LostSamples, MapSource, PerfSource, Reader, RingSource, Schedule};
 pub use scope::{Scoped, Workload};
 

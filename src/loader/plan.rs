@@ -15,9 +15,9 @@ use super::prepare::{Host, Prepared, Target, prepare};
 use super::reader::Schedule;
 use super::{Loaded, Options, micros};
 use crate::component::nearest;
-use crate::kernel::{features, memory};
 use crate::gadget::btf::Btf as KernelTypes;
 use crate::gadget::{Gadget, Origin, ParamSpec, SourceSpec};
+use crate::kernel::{features, memory};
 
 /// The map of mount namespaces, as programs know it.
 pub(super) const FILTER_MAP: &str = "gadget_mntns_filter_map";

@@ -9,10 +9,10 @@ use aya::maps::MapData;
 
 use super::error::LoadError;
 use super::hook::Hook;
+use super::maps::spec::{HASH, PERF_EVENT_ARRAY, RINGBUF, ring_bytes};
 use super::object::LoadedProgram;
 use super::plan::Source;
 use crate::gadget::Origin;
-use super::maps::spec::{HASH, PERF_EVENT_ARRAY, RINGBUF, ring_bytes};
 use crate::kernel::bpf::{self, Shape};
 use crate::kernel::mapping::page_size;
 use crate::kernel::perf_ring::PerfRings;
@@ -183,13 +183,7 @@ fn perf(gadget: &str, name: &str, map: OwnedFd, bytes: Option<u32>) -> Result<Pe
     Ok(PerfSource { map: name.to_owned(), rings })
 }
 
-fn entries(
-    gadget: &str,
-    maps: &HashMap<String, MapData>,
-    name: &str,
-    shape: Shape,
-    schedule: Schedule,
-) -> Result<MapSource, LoadError> {
+fn entries(gadget: &str, maps: &HashMap<String, MapData>, name: &str, shape: Shape, schedule: Schedule) -> Result<MapSource, LoadError> {
     let (map, found) = find(gadget, maps, name)?;
     if (found.key as usize, found.value as usize, found.kind) != (shape.key, shape.value, HASH) {
         let text = format!("map {name:?} of gadget {gadget:?} is not a hash of {}-byte keys to {}-byte values", shape.key, shape.value);

@@ -78,6 +78,8 @@ pub fn with_each_compiler(test: impl Fn(&str)) {
 pub struct Setup {
     /// Its parameters.
     pub params: BTreeMap<String, String>,
+    /// Bytes of its rings, if not the usual.
+    pub buffer: Option<u32>,
     /// The containers it looks at; everything by default.
     pub containers: Selector,
     /// The containers that there are.
@@ -86,7 +88,7 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { params: BTreeMap::new(), containers: Selector::default(), inventory: Inventory::new() }
+        Setup { params: BTreeMap::new(), buffer: None, containers: Selector::default(), inventory: Inventory::new() }
     }
 }
 
@@ -122,6 +124,13 @@ impl Run {
 
     /// The same for a folder; the error is the whole chain, joined by ": ".
     pub fn try_start(folder: &Path, setup: &Setup) -> Result<Run, String> {
+        let mut run = Run::try_attach(folder, setup)?;
+        run.read()?;
+        Ok(run)
+    }
+
+    /// The same, but nobody reads until [`Run::read`].
+    pub fn try_attach(folder: &Path, setup: &Setup) -> Result<Run, String> {
         let capture = Arc::new(Capture::default());
         let id: ComponentId = "capture".parse().unwrap();
         let exporters = HashMap::from([(id.clone(), capture.clone() as Arc<dyn ExporterService>)]);
@@ -129,6 +138,7 @@ impl Run {
             name: "object".to_owned(),
             image: folder.to_str().unwrap().to_owned(),
             params: setup.params.clone(),
+            buffer: setup.buffer,
             containers: setup.containers.clone(),
             operators: Vec::new(),
             metrics: Vec::new(),
@@ -138,8 +148,12 @@ impl Run {
         let context = Context { inventory: setup.inventory.clone(), ledger: ledger.clone(), runtime: runtime().handle().clone() };
         let mut instance = pipeline::build(&plan, &exporters, &context).map_err(|e| chain(&e))?;
         instance.attach().map_err(|e| chain(&e))?;
-        instance.run(0).map_err(|e| chain(&e))?;
         Ok(Run { instance, events: capture.events.clone(), ledger })
+    }
+
+    /// Starts reading.
+    pub fn read(&mut self) -> Result<(), String> {
+        self.instance.run(0).map_err(|e| chain(&e))
     }
 
     /// Waits for an event like this.

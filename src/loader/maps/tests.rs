@@ -51,5 +51,8 @@ fn another_map_stands_in_when_kind_and_sizes_of_key_and_value_agree() {
 #[test]
 fn shapes_are_described_in_words() {
     assert_eq!(describe(&completed(1, 8, 4, 10)), "hash of 10 entries, key 8 bytes, value 4 bytes, flags 0x0");
-    assert_eq!(describe(&MapShape { kind: 99, flags: 3, ..MapShape::default() }), "type 99 of 0 entries, key 0 bytes, value 0 bytes, flags 0x3");
+    assert_eq!(
+        describe(&MapShape { kind: 99, flags: 3, ..MapShape::default() }),
+        "type 99 of 0 entries, key 0 bytes, value 0 bytes, flags 0x3"
+    );
 }

@@ -11,7 +11,7 @@ fn refused(source: &str) -> LoadError {
 /// What a ring holds by now.
 fn records(reader: &mut Reader) -> Vec<Vec<u8>> {
     let Reader::Ring(source) = reader else { panic!("not a ring") };
-    std::iter::from_fn(|| source.ring.next().map(|r| r.to_vec())).collect()
+    std::iter::from_fn(|| source.ring.next().unwrap().map(|r| r.to_vec())).collect()
 }
 
 fn only(readers: Vec<(String, Reader)>) -> Reader {
