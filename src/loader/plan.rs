@@ -14,6 +14,7 @@ use super::object::{Image, Wanted};
 use super::prepare::{Host, Prepared, Target, prepare};
 use super::reader::Schedule;
 use super::{Loaded, Options, micros};
+use crate::batch::{self, SchemaBuilder};
 use crate::component::nearest;
 use crate::gadget::btf::Btf as KernelTypes;
 use crate::gadget::{Gadget, Origin, ParamSpec, SourceSpec};
@@ -224,9 +225,16 @@ fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
     Ok(Source { name: spec.name.clone(), origin: spec.origin.clone(), schedule, record: usual_record(&spec.schema) })
 }
 
-fn usual_record(schema: &crate::batch::SchemaBuilder) -> usize {
-    let has_tail = schema.iter().any(|(_, field)| matches!(field.source, crate::batch::Source::Tail { .. }));
-    schema.fixed_size() + if has_tail { USUAL_TAIL } else { 0 }
+/// Bytes of a usual record: its struct, and some of what may follow.
+fn usual_record(schema: &SchemaBuilder) -> usize {
+    let ends = schema.iter().map(|(_, field)| match field.source {
+        batch::Source::Row { offset, size } if size < u32::from(u16::MAX) => offset.saturating_add(size) as usize,
+        // What is behind the struct.
+        batch::Source::Row { offset, .. } => offset as usize + USUAL_TAIL,
+        batch::Source::Tail { .. } => schema.fixed_size() + USUAL_TAIL,
+        _ => 0,
+    });
+    ends.max().unwrap_or(0).max(schema.fixed_size())
 }
 
 /// Sizes that variables give to maps: a parameter's value, or what the object itself says.

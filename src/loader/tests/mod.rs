@@ -40,3 +40,13 @@ fn a_refusal_names_the_missing_capability_first() {
     assert!(explain(&[], true, "lockdown").contains("locked down"));
     assert!(explain(&[], false, "lockdown,bpf").contains("(active: lockdown,bpf)"));
 }
+
+#[test]
+fn a_ring_is_given_room_for_a_burst_within_limits() {
+    const MIB: u64 = 1 << 20;
+    let room = |record, memory| u64::from(super::plan::room(record, memory));
+    let large = 64 << 30;
+    assert_eq!((room(0, large), room(120, large), room(200, large)), (MIB, 16 * MIB, 32 * MIB));
+    assert_eq!((room(600, large), room(100_000, large), room(usize::MAX / 2, large)), (64 * MIB, 64 * MIB, 64 * MIB));
+    assert_eq!((room(600, 1 << 30), room(600, 3 << 30), room(600, 0)), (8 * MIB, 16 * MIB, 1), "a 128th of the memory");
+}

@@ -4,18 +4,18 @@
 #include <gadget/macros.h>
 #include <gadget/types.h>
 
-struct key {
+struct count_key {
 	__u32 tid;
 };
-struct value {
+struct count_value {
 	__u64 count;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
-	__type(key, struct key);
-	__type(value, struct value);
+	__type(key, struct count_key);
+	__type(value, struct count_value);
 } counts SEC(".maps");
 GADGET_MAPITER(calls, counts);
 
@@ -25,8 +25,8 @@ GADGET_PARAM(thread);
 SEC("tracepoint/syscalls/sys_enter_getppid")
 int enter(struct trace_event_raw_sys_enter *ctx)
 {
-	struct key key = { (__u32)bpf_get_current_pid_tgid() };
-	struct value one = { 1 }, *seen;
+	struct count_key key = { (__u32)bpf_get_current_pid_tgid() };
+	struct count_value one = { 1 }, *seen;
 
 	if (key.tid != thread)
 		return 0;

@@ -19,7 +19,7 @@ struct {
 } events SEC(".maps");
 GADGET_TRACER(calls, events, event);
 
-struct cpu {
+struct cpu_key {
 	__u32 cpu;
 };
 struct count {
@@ -28,7 +28,7 @@ struct count {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
-	__type(key, struct cpu);
+	__type(key, struct cpu_key);
 	__type(value, struct count);
 } written SEC(".maps");
 GADGET_MAPITER(produced, written);
@@ -41,7 +41,7 @@ __u64 calls_so_far = 0;
 SEC("tracepoint/syscalls/sys_enter_getppid")
 int enter(struct trace_event_raw_sys_enter *ctx)
 {
-	struct cpu cpu = { bpf_get_smp_processor_id() };
+	struct cpu_key cpu = { bpf_get_smp_processor_id() };
 	struct count one = { 1 }, *seen;
 	struct event event = {};
 

@@ -69,7 +69,10 @@ static __always_inline __u32 room(void *map)
 {
 	__u32 count = 0;
 
-	for (__u32 key = 0; key < 64; key++) {
+#pragma unroll
+	for (__u32 i = 0; i < 40; i++) {
+		__u32 key = i;
+
 		if (!bpf_map_update_elem(map, &key, &key, 0))
 			count++;
 	}
