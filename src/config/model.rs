@@ -77,7 +77,7 @@ pub struct GadgetConfig {
     #[schemars(schema_with = "params_schema")]
     pub params: BTreeMap<String, String>,
     /// How much the kernel holds for this gadget until it is read, per tracer (per tracer and CPU on kernels without ring buffers):
-    /// a size from 4KiB to 1GiB, rounded up to a power of two. It is the kernel's memory, taken at the start. When left out: what the
+    /// a size from 4KiB to 512MiB, rounded up to a power of two. It is the kernel's memory, taken at the start. When left out: what the
     /// gadget declares, or what 100000 of its records take if that is more, up to 64MiB and a 128th of the machine's memory.
     #[serde(default, deserialize_with = "optional_size")]
     #[schemars(schema_with = "buffer_schema")]

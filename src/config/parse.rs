@@ -40,7 +40,7 @@ pub fn http_url(text: &str) -> Result<(), String> {
 }
 
 /// What a gadget's buffer can have, in bytes.
-pub const BUFFER_SIZES: RangeInclusive<u64> = 4096..=1 << 30;
+pub const BUFFER_SIZES: RangeInclusive<u64> = 4096..=512 << 20;
 
 /// The size of a gadget's buffer in bytes: `4MiB`, `65536`.
 ///
@@ -48,7 +48,7 @@ pub const BUFFER_SIZES: RangeInclusive<u64> = 4096..=1 << 30;
 /// What was expected.
 pub fn buffer_size(text: &str) -> Result<u64, String> {
     let size = units::parse_size(text).ok().filter(|size| BUFFER_SIZES.contains(size));
-    size.ok_or_else(|| "a size from 4KiB to 1GiB such as 4MiB".to_owned())
+    size.ok_or_else(|| "a size from 4KiB to 512MiB such as 4MiB".to_owned())
 }
 
 /// Checks `text` against one of the formats of our schemas; formats of others are not checked here.

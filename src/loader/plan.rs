@@ -142,11 +142,12 @@ impl<'a> Plan<'a> {
 /// Bytes of a ring for a burst of records of `record` bytes, on a machine with `memory` bytes.
 pub(super) fn room(record: usize, memory: u64) -> u32 {
     const HEADER: usize = 8;
-    let burst = (BURST as u64).saturating_mul((HEADER + record).next_multiple_of(8) as u64);
+    let record = HEADER.saturating_add(record).checked_next_multiple_of(8).unwrap_or(usize::MAX);
+    let burst = (BURST as u64).saturating_mul(record as u64);
     let most = ROOM.min(memory / 128).max(1);
     // The largest power of two within the limit.
     let most = 1 << most.ilog2();
-    u32::try_from(burst.next_power_of_two().min(most)).unwrap_or(u32::MAX)
+    u32::try_from(burst.checked_next_power_of_two().unwrap_or(u64::MAX).min(most)).unwrap_or(u32::MAX)
 }
 
 /// Makes the object one that aya takes, and the part of the kernel's types that it is fitted to.

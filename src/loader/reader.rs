@@ -9,7 +9,7 @@ use aya::maps::MapData;
 
 use super::error::LoadError;
 use super::hook::Hook;
-use super::maps::spec::{HASH, PERF_EVENT_ARRAY, RINGBUF, ring_bytes};
+use super::maps::spec::{HASH, PERCPU_ARRAY, PERF_EVENT_ARRAY, RINGBUF, ring_bytes};
 use super::object::LoadedProgram;
 use super::plan::Source;
 use crate::gadget::Origin;
@@ -67,9 +67,13 @@ pub struct LostSamples {
 }
 
 impl LostSamples {
-    fn new(map: &MapData) -> io::Result<Self> {
+    /// `None` when the map is not a per-CPU array of u64.
+    fn new(map: OwnedFd, shape: MapShape) -> io::Result<Option<Self>> {
+        if (shape.kind, shape.key, shape.value) != (PERCPU_ARRAY, 4, 8) || shape.entries == 0 {
+            return Ok(None);
+        }
         let cpus = aya::util::nr_cpus().map_err(|(_, error)| error)?;
-        Ok(LostSamples { map: map.fd().as_fd().try_clone_to_owned()?, values: vec![0; 8 * cpus] })
+        Ok(Some(LostSamples { map, values: vec![0; 8 * cpus] }))
     }
 
     /// The sum over all CPUs, which only ever grows.
@@ -165,7 +169,8 @@ fn ring(
     lost: Option<&str>,
 ) -> Result<RingSource, LoadError> {
     let fail = |e| LoadError::Kernel { doing: format!("read ring buffer {name:?} of gadget {gadget:?}"), source: e };
-    let lost = lost.and_then(|lost| maps.get(lost)).map(LostSamples::new).transpose().map_err(fail)?;
+    let lost = lost.filter(|lost| maps.contains_key(*lost)).map(|lost| find(gadget, maps, lost)).transpose()?;
+    let lost = lost.map(|(map, shape)| LostSamples::new(map, shape)).transpose().map_err(fail)?.flatten();
     if lost.is_none() {
         tracing::warn!(gadget, map = name, "gadget does not count the records that find no room in its ring buffer");
     }

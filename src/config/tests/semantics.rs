@@ -87,13 +87,13 @@ fn warnings_do_not_fail() {
 fn buffers_are_sizes() {
     let with = |value: &str| GOOD.replace("    exporters: [", &format!("    buffer: {value}\n    exporters: ["));
     assert_eq!(load_text(GOOD).unwrap().gadgets[0].buffer, None);
-    for (value, bytes) in [("4MiB", 4 << 20), ("65536", 65536), ("1GiB", 1 << 30)] {
+    for (value, bytes) in [("4MiB", 4 << 20), ("65536", 65536), ("512MiB", 512 << 20)] {
         assert_eq!(load_text(&with(value)).unwrap().gadgets[0].buffer, Some(bytes), "{value}");
     }
     assert_eq!(
         complaint(&with("4 apples")),
-        "8:13: gadgets[0].buffer must be a size from 4KiB to 1GiB such as 4MiB, not the text \"4 apples\""
+        "8:13: gadgets[0].buffer must be a size from 4KiB to 512MiB such as 4MiB, not the text \"4 apples\""
     );
-    assert_eq!(complaint(&with("2GiB")), "8:13: gadgets[0].buffer must be a size from 4KiB to 1GiB such as 4MiB, not the text \"2GiB\"");
+    assert_eq!(complaint(&with("2GiB")), "8:13: gadgets[0].buffer must be a size from 4KiB to 512MiB such as 4MiB, not the text \"2GiB\"");
     assert_eq!(complaint(&with("100")), "8:13: gadgets[0].buffer must be at least 4096, not 100");
 }

@@ -15,9 +15,12 @@ use aya_obj::EbpfSectionKind;
 
 use super::error::LoadError;
 use crate::kernel::bpf::{self, Shape};
-use crate::kernel::{features, maps};
+use crate::kernel::{features, maps, memory};
 use spec::{PROG_ARRAY, RINGBUF, Spec, describe, ring_bytes};
 use values::Initial;
+
+/// Most memory for all maps of an object, in bytes, or half of the machine's if that is less.
+const MOST_MEMORY: u64 = 1 << 30;
 
 /// What is decided about maps before they are made.
 #[derive(Default)]
@@ -62,8 +65,9 @@ impl Maps {
         let cpus = aya::util::nr_cpus().map_err(|(doing, e)| LoadError::kernel(doing.to_owned(), e))?;
         let maker = Maker { gadget, wishes, btf, cpus: u32::try_from(cpus).unwrap_or(u32::MAX) };
         let mut maps = Maps { own: HashMap::new(), bound: Vec::new(), programs: Vec::new() };
-        for (name, map) in declared {
-            let spec = maker.spec(&name, &map);
+        let declared = declared.into_iter().map(|(name, map)| (maker.spec(&name, &map), name, map)).collect::<Vec<_>>();
+        maker.check_memory(&declared)?;
+        for (spec, name, map) in declared {
             if let Some(fd) = maker.shared(&name, &spec)? {
                 maps.bound.push((name, fd.as_raw_fd(), map));
                 continue;
@@ -81,20 +85,25 @@ impl Maps {
 
     /// Puts maps into the maps of maps; keeps in mind what goes into program arrays.
     fn fill_with_maps(&mut self, gadget: &str, values: &[Initial]) -> Result<(), LoadError> {
+        let bound: HashMap<&str, (RawFd, &aya_obj::Map)> = self.bindings().map(|(name, fd, map)| (name, (fd, map))).collect();
+        let mut programs = Vec::new();
         for value in values {
-            let find = |name: &str| self.bound.iter().find(|(bound, ..)| bound == name);
-            let Some((_, outer, declared)) = find(&value.map) else { continue };
+            let Some((outer, declared)) = bound.get(value.map.as_str()) else { continue };
             if declared.map_type() == PROG_ARRAY {
-                self.programs.push(value.clone());
+                programs.push(value.clone());
                 continue;
             }
             let what = || format!("put map {:?} into map {:?} of gadget {gadget:?}", value.target, value.map);
-            let Some((_, inner, _)) = find(&value.target) else {
-                return Err(LoadError::Invalid(format!("cannot {}: it has no such map", what())));
+            if (declared.key_size(), declared.value_size()) != (4, 4) {
+                return Err(LoadError::Invalid(format!("cannot {}: its keys or values do not have 4 bytes", what())));
+            }
+            let Some((inner, _)) = bound.get(value.target.as_str()) else {
+                return Err(LoadError::Invalid(format!("cannot {}: there is no such map", what())));
             };
             // SAFETY: `own` or the owner of the shared map keeps it open.
             put(unsafe { BorrowedFd::borrow_raw(*outer) }, value.slot, *inner).map_err(|e| LoadError::kernel(what(), e))?;
         }
+        self.programs = programs;
         Ok(())
     }
 
@@ -135,6 +144,25 @@ impl Maker<'_> {
         }
         spec.complete(self.cpus);
         spec
+    }
+
+    /// Refuses what would take the machine's memory away, before the kernel begins to look for it.
+    fn check_memory(&self, declared: &[(Spec, String, aya_obj::Map)]) -> Result<(), LoadError> {
+        let most = match memory::total() {
+            0 => MOST_MEMORY,
+            all => MOST_MEMORY.min(all / 2),
+        };
+        let mut wanted = 0u64;
+        for (spec, name, _) in declared {
+            wanted = wanted.saturating_add(spec.memory(self.cpus));
+            if wanted > most {
+                let (gadget, shape) = (self.gadget, describe(&spec.shape));
+                return Err(LoadError::Invalid(format!(
+                    "the maps of gadget {gadget:?}, the last of them {name:?} ({shape}), would take {wanted} bytes, more than the limit of {most}"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The map that exists already, if programs that expect `spec` can use it.

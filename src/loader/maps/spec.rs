@@ -12,6 +12,11 @@ use crate::kernel::maps::{self, MapShape, NewMap};
 pub(in crate::loader) const HASH: u32 = 1;
 pub(in crate::loader) const PROG_ARRAY: u32 = 3;
 pub(in crate::loader) const PERF_EVENT_ARRAY: u32 = 4;
+const PERCPU_HASH: u32 = 5;
+pub(in crate::loader) const PERCPU_ARRAY: u32 = 6;
+const LRU_HASH: u32 = 9;
+const LRU_PERCPU_HASH: u32 = 10;
+const LPM_TRIE: u32 = 11;
 const ARRAY_OF_MAPS: u32 = 12;
 const HASH_OF_MAPS: u32 = 13;
 pub(in crate::loader) const RINGBUF: u32 = 27;
@@ -138,6 +143,24 @@ impl Spec {
             }
             other => other,
         }
+    }
+
+    /// About how much memory the kernel takes for it at once, in bytes.
+    pub(super) fn memory(&self, cpus: u32) -> u64 {
+        const NO_PREALLOC: u32 = 1;
+        /// What a hash keeps beside key and value of an entry.
+        const ENTRY: u64 = 64;
+        let MapShape { kind, key, value, entries, flags } = self.shape;
+        let (key, value, cpus) = (u64::from(key), u64::from(value).next_multiple_of(8), u64::from(cpus));
+        let entry = match kind {
+            RINGBUF | USER_RINGBUF => 1,
+            PERCPU_ARRAY => value.saturating_mul(cpus),
+            HASH | LRU_HASH if flags & NO_PREALLOC == 0 => ENTRY + key + value,
+            PERCPU_HASH | LRU_PERCPU_HASH if flags & NO_PREALLOC == 0 => (ENTRY + key).saturating_add(value.saturating_mul(cpus)),
+            HASH | PERCPU_HASH | LPM_TRIE => 8,
+            _ => value.max(8),
+        };
+        entry.saturating_mul(entries.into())
     }
 
     /// Whether a map of this shape can stand in for it. The number of entries and the flags are its owner's business:

@@ -56,3 +56,20 @@ fn shapes_are_described_in_words() {
         "type 99 of 0 entries, key 0 bytes, value 0 bytes, flags 0x3"
     );
 }
+
+#[test]
+fn sizes_that_no_machine_has_are_known_before_the_kernel_is_asked() {
+    assert_eq!(spec(1, 8, 8, 1000).memory(4), 80_000);
+    assert_eq!(spec(6, 4, 8, 10).memory(4), 320);
+    assert_eq!(spec(RINGBUF, 0, 0, 1 << 20).memory(4), 1 << 20);
+    assert_eq!(spec(1, u32::MAX, u32::MAX, u32::MAX).memory(u32::MAX), u64::MAX);
+    let mut sparse = spec(1, 8, 8, u32::MAX);
+    sparse.shape.flags = 1;
+    assert!(sparse.memory(4) < 64 << 30);
+}
+
+#[test]
+fn an_object_that_cannot_be_read_has_no_values() {
+    assert_eq!(super::values::read(b""), []);
+    assert_eq!(super::values::read(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0]), []);
+}
