@@ -17,5 +17,5 @@ pub fn total() -> u64 {
     if unsafe { libc::sysinfo(&raw mut facts) } < 0 {
         return 0;
     }
-    u64::from(facts.totalram).saturating_mul(u64::from(facts.mem_unit))
+    facts.totalram.saturating_mul(u64::from(facts.mem_unit))
 }

@@ -364,7 +364,8 @@ fn share_a_pinned_map(compiler: &str) {
     let first: Vec<u64> = [&one, &two].map(|run| run.event(|_| true)["count"].as_u64().unwrap()).to_vec();
     assert_eq!(first.iter().sum::<u64>() - 2 * first.iter().min().unwrap(), 1, "consecutive numbers: {first:?}");
     let so_far = *first.iter().max().unwrap();
-    (one.stop(), two.stop());
+    one.stop();
+    two.stop();
     let three = Run::start("pinned", compiler, &setup(None));
     getppid(1);
     count(&three, so_far + 1);
