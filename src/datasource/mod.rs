@@ -3,6 +3,7 @@
 mod iter;
 mod map;
 mod perf;
+mod polled;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub fn open(reader: Reader) -> Box<dyn Datasource> {
         Reader::Perf(source) => Box::new(perf::Perf::new(source)),
         Reader::Map(source) => Box::new(map::MapEntries::new(source)),
         Reader::Iter(source) => Box::new(iter::Iter::new(source)),
+        Reader::Polled(source) => Box::new(polled::Rows::new(source)),
     }
 }
 

@@ -10,10 +10,15 @@ pub mod kallsyms;
 pub mod mapping;
 pub mod maps;
 pub mod memory;
+pub mod netlink;
+pub mod netns;
+pub mod packet;
 pub mod perf;
 pub mod perf_ring;
 pub mod priority;
 pub mod procfs;
+pub mod procstat;
+pub mod programs;
 pub mod ring;
 #[cfg(test)]
 mod tests;

@@ -4,4 +4,7 @@
 
 mod buffers;
 mod harness;
+mod kernels;
 mod markers;
+mod network;
+mod polled;
