@@ -8,6 +8,8 @@ use super::bpf;
 
 const TYPE_SOFTWARE: u32 = 1;
 const TYPE_TRACEPOINT: u32 = 2;
+const SOFTWARE_BPF_OUTPUT: u64 = 10;
+const FORMAT_LOST: u64 = 1 << 4;
 const SAMPLE_RAW: u64 = 1 << 10;
 const FLAG_FREQUENCY: u64 = 1 << 10;
 const OPEN_CLOEXEC: libc::c_long = 8;
@@ -64,6 +66,39 @@ pub fn cpu_clock(cpu: u32, frequency: u64) -> io::Result<OwnedFd> {
         ..Attributes::default()
     };
     open(attributes, Some(cpu))
+}
+
+/// An event on `cpu` into whose buffer programs can write samples, and whether [`lost`] can be asked of it.
+/// It is announced as readable at each sample.
+///
+/// # Errors
+/// The kernel's; ENODEV when the CPU is offline.
+pub fn output(cpu: u32) -> io::Result<(OwnedFd, bool)> {
+    let attributes = |read_format| Attributes {
+        kind: TYPE_SOFTWARE,
+        config: SOFTWARE_BPF_OUTPUT,
+        sample_period: 1,
+        sample_type: SAMPLE_RAW,
+        read_format,
+        wakeup_events: 1,
+        ..Attributes::default()
+    };
+    match open(attributes(FORMAT_LOST), Some(cpu)) {
+        // Before 6.0.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => open(attributes(0), Some(cpu)).map(|event| (event, false)),
+        other => other.map(|event| (event, true)),
+    }
+}
+
+/// Samples of an event that found no room.
+///
+/// # Errors
+/// The kernel's.
+pub fn lost(event: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut values = [0u64; 2];
+    // SAFETY: the buffer is as long as stated. An event with this read format has two numbers: its count, and what it lost.
+    let read = unsafe { libc::read(event.as_raw_fd(), values.as_mut_ptr().cast(), size_of_val(&values)) };
+    if read < 0 { Err(io::Error::last_os_error()) } else { Ok(values[1]) }
 }
 
 /// Runs a program on an event. Closing the returned descriptors, in their order, ends that.

@@ -81,6 +81,7 @@ impl<'a> Image<'a> {
         let maps = Maps::create(gadget, std::mem::take(&mut self.object.maps), wishes, btf.as_ref().map(AsFd::as_fd))?;
         self.bind(&maps)?;
         let programs = self.load_programs(btf.as_ref(), kernel, wanted)?;
+        maps.fill_with_programs(gadget, |name| programs.iter().find(|p| p.name == name).map(|p| p.fd.as_fd()))?;
         Ok((programs, maps.into_own()))
     }
 

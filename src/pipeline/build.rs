@@ -48,7 +48,7 @@ pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Res
     let unsupported = |problem| PipelineError::Unsupported { gadget: plan.name.clone(), problem };
     let mut gadget = open(plan)?;
     let filter = if plan.containers.is_everything() { None } else { Some(MntnsFilter::create().map_err(load_error)?) };
-    let options = loader::Options { mntns_filter: filter.as_ref(), ..loader::Options::new(&plan.params) };
+    let options = loader::Options { mntns_filter: filter.as_ref(), ring_bytes: plan.buffer, ..loader::Options::new(&plan.params) };
     let mut loaded = loader::load(&gadget, &options).map_err(load_error)?;
     let cover = loaded.scoped().map(|scoped| Cover::new(&plan.name, scoped, &plan.containers, context));
     if filter.is_some() && !loaded.filters_in_kernel() && cover.is_none() {

@@ -2,6 +2,7 @@
 //! events compared with goldens. The same binary runs on this machine and, with what it compiled, in virtual machines of other kernels.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
+mod buffers;
 mod harness;
 mod kernels;
 mod markers;
