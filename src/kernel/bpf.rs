@@ -13,7 +13,8 @@ const MAP_GET_NEXT_KEY: u32 = 4;
 const RAW_TRACEPOINT_OPEN: u32 = 17;
 const MAP_FREEZE: u32 = 22;
 const MAP_LOOKUP_AND_DELETE_BATCH: u32 = 25;
-const LINK_CREATE: u32 = 28;
+/// BPF_LINK_CREATE.
+pub const LINK_CREATE: u32 = 28;
 const ITER_CREATE: u32 = 33;
 
 /// Attach type of an iterator.
@@ -185,6 +186,20 @@ pub fn iterator_link(program: BorrowedFd<'_>, map: Option<BorrowedFd<'_>>) -> io
         put64(&mut attr, 16, info.as_ptr() as u64);
         put32(&mut attr, 24, 4);
     }
+    call_for_fd(LINK_CREATE, &mut attr)
+}
+
+/// Links an iterator program over tasks or what they have, to one of them: a thread, or all threads of a process (6.1 and newer).
+///
+/// # Errors
+/// The kernel's (E2BIG: it cannot be narrowed down to a process; a kernel like that takes a thread and ignores it).
+pub fn iterator_link_to_task(program: BorrowedFd<'_>, thread: u32, process: u32) -> io::Result<OwnedFd> {
+    let info = [thread.to_ne_bytes(), process.to_ne_bytes(), [0; 4]].concat();
+    let mut attr = [0u8; 48];
+    put32(&mut attr, 0, program.as_raw_fd() as u32);
+    put32(&mut attr, 8, TRACE_ITER);
+    put64(&mut attr, 16, info.as_ptr() as u64);
+    put32(&mut attr, 24, info.len() as u32);
     call_for_fd(LINK_CREATE, &mut attr)
 }
 

@@ -5,6 +5,7 @@ pub mod capabilities;
 pub mod cgroupfs;
 pub mod clock;
 pub mod features;
+pub mod files;
 pub mod kallsyms;
 pub mod memory;
 pub mod perf;
@@ -14,6 +15,7 @@ pub mod procfs;
 mod tests;
 pub mod tracefs;
 pub mod translated;
+pub mod uprobe;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 mod namespaces;
 mod socket;
 mod tc;
-mod uprobe;
+pub mod uprobe;
 
 use std::collections::HashMap;
 use std::sync::Arc;
