@@ -2,5 +2,9 @@
 //! events compared with goldens. The same binary runs on this machine and, with what it compiled, in virtual machines of other kernels.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "../../src/loader/scope/uprobe/testing.rs"]
+mod crafted;
 mod harness;
+mod inside;
 mod markers;
+mod uprobes;

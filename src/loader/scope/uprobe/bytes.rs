@@ -86,7 +86,8 @@ impl<'a> Window<'a> {
     /// `size` bytes (at most [`PIECE`]) at `offset`.
     pub(super) fn get(&mut self, offset: u64, size: usize) -> Result<&[u8], FileError> {
         const CUT: FileError = FileError::Malformed("a table is cut short");
-        let held = |at: u64, piece: &[u8]| offset.checked_sub(at).is_some_and(|skip| skip.saturating_add(size as u64) <= piece.len() as u64);
+        let held =
+            |at: u64, piece: &[u8]| offset.checked_sub(at).is_some_and(|skip| skip.saturating_add(size as u64) <= piece.len() as u64);
         if !held(self.at, &self.piece) {
             let left = self.end.checked_sub(offset).filter(|left| *left >= size as u64).ok_or(CUT)?;
             self.piece.resize(usize::try_from(left).unwrap_or(usize::MAX).min(PIECE), 0);

@@ -67,9 +67,7 @@ fn layout(elf: &Elf<'_>, section: &Section) -> Result<Layout, FileError> {
         number(Window::new(elf.bytes, section.end()).get(at, size)?, 0, size).ok_or(MISSING)
     };
     let layout = match number(&header, 0, 4) {
-        Some(0xffff_fffb) => {
-            Layout { functions: count(0)?, names: 0, table: 8 + size as u64, descriptions: 0, word: size, start: 0 }
-        }
+        Some(0xffff_fffb) => Layout { functions: count(0)?, names: 0, table: 8 + size as u64, descriptions: 0, word: size, start: 0 },
         Some(0xffff_fffa) => {
             let table = count(6)?;
             Layout { functions: count(0)?, names: count(2)?, table, descriptions: table, word: size, start: 0 }

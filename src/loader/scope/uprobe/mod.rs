@@ -95,7 +95,8 @@ impl Uprobes {
         match self.files.entry(spot) {
             Entry::Occupied(mut probed) => probed.get_mut().users += 1,
             Entry::Vacant(free) => {
-                let links = self.reaper.take_back(&spot).unwrap_or_else(|| self.objects.get(index).map(|w| w.probe(file)).unwrap_or_default());
+                let links =
+                    self.reaper.take_back(&spot).unwrap_or_else(|| self.objects.get(index).map(|w| w.probe(file)).unwrap_or_default());
                 if links.is_empty() {
                     return None;
                 }
@@ -135,7 +136,11 @@ impl Scope for Uprobes {
         let mut root = match Root::of(workload) {
             Ok(root) => root,
             Err(error) => {
-                tracing::debug!(container = &*workload.id, error = &error as &dyn std::error::Error, "root of a container cannot be opened");
+                tracing::debug!(
+                    container = &*workload.id,
+                    error = &error as &dyn std::error::Error,
+                    "root of a container cannot be opened"
+                );
                 return Ok(());
             }
         };

@@ -47,7 +47,8 @@ fn half(to: &mut Vec<u8>, values: &[u16]) {
 pub fn elf(wide: bool, parts: &[Part]) -> Vec<u8> {
     let (header, program, section) = if wide { (64, 56, 64) } else { (52, 32, 40) };
     let loaded: Vec<&Part> = parts.iter().filter(|p| p.address != 0).collect();
-    let (mut body, mut names, mut segments, mut sections) = (vec![0; header + loaded.len() * program], vec![0], Vec::new(), vec![0; section]);
+    let (mut body, mut names, mut segments, mut sections) =
+        (vec![0; header + loaded.len() * program], vec![0], Vec::new(), vec![0; section]);
     let strings = Part::new(".shstrtab", 3, Vec::new());
     for part in parts.iter().chain([&strings]) {
         let name = names.len() as u32;
@@ -140,7 +141,14 @@ pub fn go_table(version: u32, start: u64, functions: &[(&str, u64)]) -> Vec<u8> 
     let base = if relative { start } else { 0 };
     let header = 8 + 8 * fields;
     let mut names = vec![0];
-    let name_at: Vec<usize> = functions.iter().map(|(name, _)| { let at = names.len(); names.extend(name.bytes().chain([0])); at }).collect();
+    let name_at: Vec<usize> = functions
+        .iter()
+        .map(|(name, _)| {
+            let at = names.len();
+            names.extend(name.bytes().chain([0]));
+            at
+        })
+        .collect();
     names.resize(names.len().next_multiple_of(8), 0);
     // 1.2 counts everything from the beginning of the table.
     let (names_from, table_at) = if version == 2 { (header + (2 * functions.len() + 1) * 8 + 4, 0) } else { (0, header + names.len()) };

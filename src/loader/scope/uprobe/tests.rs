@@ -127,7 +127,8 @@ fn functions() {
     for wide in [true, false] {
         for kind in [SYMTAB, DYNSYM] {
             let file = with_symbols(wide, kind, &list);
-            let found = entries(&file, &["alpha", "prefix_alpha", "twice", "data", "resolved", "elsewhere", "outside", "alph", "", "alpha"]);
+            let found =
+                entries(&file, &["alpha", "prefix_alpha", "twice", "data", "resolved", "elsewhere", "outside", "alph", "", "alpha"]);
             let none = Vec::new;
             let (alpha, twice) = (vec![TEXT + 8], vec![TEXT + 0x18]);
             let expected = [alpha.clone(), vec![TEXT + 4], twice, none(), none(), none(), none(), none(), none(), alpha];
@@ -266,8 +267,11 @@ fn own_binary() {
 
 /// Everything that is looked for in one file.
 fn search(bytes: &[u8]) {
-    let points =
-        [Point::Entry("main.main".to_owned()), Point::Return("a".to_owned()), Point::Static { provider: "a".to_owned(), name: "b".to_owned() }];
+    let points = [
+        Point::Entry("main.main".to_owned()),
+        Point::Return("a".to_owned()),
+        Point::Static { provider: "a".to_owned(), name: "b".to_owned() },
+    ];
     let owned = bytes.to_vec();
     let _ = locate(&owned, &points.iter().collect::<Vec<_>>());
 }
