@@ -181,6 +181,7 @@ fn library() {
         reports(&run, &mut known, (PROBED, last + 1), ("library_entry", last + 1), 1);
         inventory.insert(known.container("known twice"));
         inventory.remove("known");
+        // Whoever comes and has the same file keeps it attached.
         reports(&run, &mut known, (PROBED, last + 9), ("library_entry", last + 9), 1);
         let (musl, events) = (unknown.pid, run.stop());
         assert!(events.iter().all(|e| e.json["pid"] != musl));
