@@ -4,6 +4,8 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use super::memory;
+
 /// BPF_MAP_CREATE.
 pub const MAP_CREATE: u32 = 0;
 const MAP_LOOKUP_ELEM: u32 = 1;
@@ -22,11 +24,19 @@ pub const TRACE_ITER: u32 = 28;
 /// Attach type of a program on a perf event (5.15 and newer).
 pub const PERF_EVENT: u32 = 41;
 
-/// One `bpf(2)` call. The result is a descriptor or 0.
+/// One `bpf(2)` call. The result is a descriptor or 0. Before 5.11 what it makes counts as locked memory; when that is not allowed to be
+/// as much, the limit is raised.
 ///
 /// # Errors
 /// The kernel's.
 pub fn call(command: u32, attr: &mut [u8]) -> io::Result<RawFd> {
+    match call_once(command, attr) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) && memory::unlimit_locked() => call_once(command, attr),
+        other => other,
+    }
+}
+
+fn call_once(command: u32, attr: &mut [u8]) -> io::Result<RawFd> {
     // SAFETY: `attr` is valid for its length, and the kernel reads and writes no more than that.
     let result = unsafe { libc::syscall(libc::SYS_bpf, libc::c_long::from(command), attr.as_mut_ptr(), attr.len()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as RawFd) }

@@ -1,5 +1,7 @@
 //! The process's own memory.
 
+use std::sync::Once;
+
 /// Gives memory that the allocator keeps back to the kernel: worth it after the kernel's BTF was read.
 pub fn trim() {
     #[cfg(target_env = "gnu")]
@@ -7,4 +9,16 @@ pub fn trim() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// Lifts the limit of locked memory, once; whether that was done.
+pub fn unlimit_locked() -> bool {
+    static DONE: Once = Once::new();
+    let mut lifted = false;
+    DONE.call_once(|| {
+        let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: the structure is read, no more.
+        lifted = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) } == 0;
+    });
+    lifted
 }
