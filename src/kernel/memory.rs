@@ -1,6 +1,6 @@
 //! The process's own memory.
 
-use std::sync::Once;
+use std::sync::OnceLock;
 
 /// Gives memory that the allocator keeps back to the kernel: worth it after the kernel's BTF was read.
 pub fn trim() {
@@ -11,14 +11,13 @@ pub fn trim() {
     }
 }
 
-/// Lifts the limit of locked memory, once; whether that was done.
+/// Lifts the limit of locked memory, the first time; whether there is none since.
 pub fn unlimit_locked() -> bool {
-    static DONE: Once = Once::new();
-    let mut lifted = false;
-    DONE.call_once(|| {
+    static LIFTED: OnceLock<bool> = OnceLock::new();
+    *LIFTED.get_or_init(|| {
         let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
         // SAFETY: the structure is read, no more.
-        lifted = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) } == 0;
-    });
-    lifted
+        let result = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) };
+        result == 0
+    })
 }

@@ -6,5 +6,8 @@
 mod crafted;
 mod harness;
 mod inside;
+mod kernels;
 mod markers;
+mod network;
+mod polled;
 mod uprobes;
