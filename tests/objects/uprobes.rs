@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gadgetry::container::{Inventory, Selector};
+use object::Object as _;
 
 use crate::crafted::{both_caches, new_cache, old_cache};
 use crate::harness::{Run, Setup, assert_golden, compiled, not_here, seen, with_each_compiler};
@@ -120,35 +121,47 @@ unsafe extern "C" {
     fn gadgetry_sold(value: u64) -> u64;
 }
 
-/// A function of this very program by its path, its return, and static probes with and without a counter, all sites of them.
+/// A function of this very program by its path, and its return.
 #[test]
-#[cfg(target_arch = "x86_64")]
-fn own_program() {
+fn own_function() {
     let path = std::env::current_exe().unwrap();
-    let path = path.to_str().unwrap();
-    let function = format!("{path}:gadgetry_probed_here");
-    // SAFETY: it is defined above and reads its argument and a counter.
-    let sold = |value| unsafe { gadgetry_sold(value) };
+    if object::File::parse(&*std::fs::read(&path).unwrap()).unwrap().symbol_by_name("gadgetry_probed_here").is_none() {
+        assert_eq!(gadgetry_probed_here(1), 2);
+        return not_here("uprobe, uretprobe by path, of a program with symbols", "this program was stripped");
+    }
+    let function = format!("{}:gadgetry_probed_here", path.display());
     with_each_compiler(|compiler| {
-        let targets = [("by_path", &*function), ("by_path_back", &*function)];
-        let usdt = format!("{path}:here:sold");
-        let silent = format!("{path}:here:silent");
-        let run = aimed(compiler, &Setup::default(), &[targets[0], targets[1], ("static_probe", &usdt)]).unwrap();
+        let run = aimed(compiler, &Setup::default(), &[("by_path", &function), ("by_path_back", &function)]).unwrap();
         assert_eq!(gadgetry_probed_here(21), 42);
         let entry = run.event(|e| e["probe"] == "path_entry");
         assert_golden("uprobes", &entry, &["pid"]);
         assert_eq!((entry["value"].as_u64(), entry["pid"].as_u64()), (Some(21), Some(std::process::id().into())));
         assert_eq!(run.event(|e| e["probe"] == "path_return")["value"], 42);
+        run.stop();
+    });
+    seen("uprobe, uretprobe by path, of a program with symbols");
+}
+
+/// Static probes of this very program with and without a counter: all sites of them.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn own_static_probes() {
+    let path = std::env::current_exe().unwrap();
+    // SAFETY: it is defined above and reads its argument and a counter.
+    let sold = |value| unsafe { gadgetry_sold(value) };
+    with_each_compiler(|compiler| {
+        let start = |probe| aimed(compiler, &Setup::default(), &[("static_probe", &format!("{}:here:{probe}", path.display()))]).unwrap();
+        let run = start("sold");
         assert!(sold(7) > 0, "the counter");
-        assert_eq!(gadgetry_probed_here(22), 44);
-        run.event(|e| e["probe"] == "path_return" && e["value"] == 44);
-        assert_eq!(run.stop().iter().filter(|e| e.json["probe"] == "sold" && e.json["value"] == 7).count(), 2, "two sites");
+        assert!(sold(8) > 0, "the counter");
+        run.event(|e| e["value"] == 8);
+        assert_eq!(run.stop().iter().filter(|e| e.json["value"] == 7).count(), 2, "two sites");
         assert_eq!(sold(8), 0, "the counter after the end");
-        let run = aimed(compiler, &Setup::default(), &[("static_probe", &silent)]).unwrap();
+        let run = start("silent");
         assert_eq!(sold(9), 0);
         assert_eq!(run.event(|e| e["probe"] == "sold")["value"], 9);
     });
-    seen("uprobe, uretprobe by path; usdt with and without a counter, several sites");
+    seen("usdt with and without a counter, several sites");
 }
 
 /// A library by its name, in a root with the dynamic loader's cache in each of its forms, behind links of the container; without a cache,

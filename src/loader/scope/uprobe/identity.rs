@@ -118,11 +118,10 @@ fn member(btf: &Btf<'_>, structure: u32, name: &str, depth: u32) -> Option<u32> 
     if depth > 8 {
         return None;
     }
-    let found = btf.get(structure).ok()?.members().find_map(|m| match btf.string(m.name).ok()? {
+    btf.get(structure).ok()?.members().find_map(|m| match btf.string(m.name).ok()? {
         "" => member(btf, btf.peel(m.type_id).ok()?, name, depth + 1).map(|inner| inner + m.bit_offset),
         own => (own == name).then_some(m.bit_offset),
-    });
-    found
+    })
 }
 
 /// Loads the iterator and binds it to this process. A kernel that ignores for whom it is would show everybody's mappings; it refuses to

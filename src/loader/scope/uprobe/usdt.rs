@@ -35,26 +35,34 @@ pub struct Note {
 pub fn notes(section: &[u8], wide: bool) -> Vec<Note> {
     let (mut found, mut rest) = (Vec::new(), section);
     for _ in 0..MOST {
-        let Some((owner, kind, description, behind)) = split(rest) else { break };
-        rest = behind;
-        if owner == OWNER && kind == KIND {
-            found.extend(note(description, if wide { 8 } else { 4 }));
+        let Some(any) = split(rest) else { break };
+        rest = any.behind;
+        if any.owner == OWNER && any.kind == KIND {
+            found.extend(note(any.description, if wide { 8 } else { 4 }));
         }
     }
     found
 }
 
-/// Owner, kind and description of the first note, and what is behind it.
-fn split(bytes: &[u8]) -> Option<(&[u8], u64, &[u8], &[u8])> {
+/// A note of anybody's, and what is behind it.
+struct AnyNote<'a> {
+    owner: &'a [u8],
+    kind: u64,
+    description: &'a [u8],
+    behind: &'a [u8],
+}
+
+fn split(bytes: &[u8]) -> Option<AnyNote<'_>> {
     let (owner, description, kind) = (number(bytes, 0, 4)?, number(bytes, 4, 4)?, number(bytes, 8, 4)?);
     if owner.max(description) > LARGEST_FIELD {
         return None;
     }
     let (owner, description) = (owner as usize, description as usize);
     let rest = bytes.get(12..)?;
-    let (name, rest) = (rest.get(..owner)?, rest.get(owner.next_multiple_of(4)..)?);
+    let (owner, rest) = (rest.get(..owner)?, rest.get(owner.next_multiple_of(4)..)?);
     // The padding of the last one may be missing.
-    Some((name, kind, rest.get(..description)?, rest.get(description.next_multiple_of(4)..).unwrap_or_default()))
+    let behind = rest.get(description.next_multiple_of(4)..).unwrap_or_default();
+    Some(AnyNote { owner, kind, description: rest.get(..description)?, behind })
 }
 
 fn note(description: &[u8], size: usize) -> Option<Note> {
