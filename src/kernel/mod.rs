@@ -6,6 +6,7 @@ pub mod capabilities;
 pub mod cgroupfs;
 pub mod clock;
 pub mod features;
+pub mod files;
 pub mod kallsyms;
 pub mod mapping;
 pub mod maps;
@@ -25,6 +26,7 @@ pub mod ring;
 mod tests;
 pub mod tracefs;
 pub mod translated;
+pub mod uprobe;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Perf events that programs are attached to: tracepoints, kprobes, the sampling clock.
+//! Perf events that programs are attached to: tracepoints, kprobes, uprobes, the sampling clock.
 
 use std::ffi::CStr;
 use std::io;
@@ -16,6 +16,7 @@ const OPEN_CLOEXEC: libc::c_long = 8;
 const IOC_ENABLE: u64 = 0x2400;
 const IOC_SET_BPF: u64 = 0x4004_2408;
 const KPROBE_PMU: &str = "/sys/bus/event_source/devices/kprobe/type";
+const UPROBE_PMU: &str = "/sys/bus/event_source/devices/uprobe/type";
 
 /// The first 72 bytes of `struct perf_event_attr`, as its first version had them.
 #[repr(C)]
@@ -51,6 +52,20 @@ pub fn kprobe(function: &CStr, on_return: bool) -> io::Result<OwnedFd> {
     let text = std::fs::read_to_string(KPROBE_PMU).map_err(missing)?;
     let kind = text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{KPROBE_PMU}: {text:?}")))?;
     open(Attributes { kind, config: u64::from(on_return), config1: function.as_ptr() as u64, ..Attributes::default() }, None)
+}
+
+/// An event for the instruction at `offset` of a file, or for the return from the function that begins there. `semaphore` is the offset of a
+/// counter in the file that the kernel keeps above zero meanwhile; 0 for none (4.20 and newer, the first 4 GiB of the file).
+///
+/// # Errors
+/// Unsupported when the kernel has no uprobes, InvalidInput for a counter too far behind, else the kernel's.
+pub fn uprobe(file: &CStr, offset: u64, semaphore: u64, on_return: bool) -> io::Result<OwnedFd> {
+    let missing = |_| io::Error::new(io::ErrorKind::Unsupported, "the kernel has no uprobes (CONFIG_UPROBES)");
+    let text = std::fs::read_to_string(UPROBE_PMU).map_err(missing)?;
+    let kind = text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{UPROBE_PMU}: {text:?}")))?;
+    let semaphore = u32::try_from(semaphore).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+    let config = u64::from(on_return) | u64::from(semaphore) << 32;
+    open(Attributes { kind, config, config1: file.as_ptr() as u64, config2: offset, ..Attributes::default() }, None)
 }
 
 /// An event that samples `cpu` by its clock, `frequency` times a second.

@@ -207,6 +207,7 @@ fn wanted(gadget: &Gadget) -> Result<Vec<Wanted>, LoadError> {
             continue;
         }
         let hook = Hook::parse(&program.section).aimed_at(&program.target);
+        super::scope::uprobe::check(&program.name, &hook)?;
         if hook.program_type().is_none() {
             return Err(LoadError::Unsupported { program: program.name.clone(), section: program.section.clone() });
         }

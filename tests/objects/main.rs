@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod buffers;
+#[path = "../../src/loader/scope/uprobe/testing.rs"]
+mod crafted;
 mod harness;
+mod inside;
 mod kernels;
 mod markers;
 mod network;
 mod polled;
 mod types;
+mod uprobes;
