@@ -16,7 +16,7 @@ use crate::inside::{Inside, PROBED, SOLD, WORK, go_program, probed};
 /// Only containers, not the host.
 fn containers(inventory: &Arc<Inventory>) -> Setup {
     let containers = Selector { host: Some(false), ..Selector::default() };
-    Setup { params: BTreeMap::new(), containers, inventory: inventory.clone() }
+    Setup { containers, inventory: inventory.clone(), ..Setup::default() }
 }
 
 /// Starts the gadget with programs attached to something else.
