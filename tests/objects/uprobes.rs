@@ -1,6 +1,5 @@
 //! Probes in the files of each container: found as the container sees them, once per file, as containers come and go.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
