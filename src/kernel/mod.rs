@@ -7,6 +7,7 @@ pub mod clock;
 pub mod features;
 pub mod kallsyms;
 pub mod memory;
+pub mod module_types;
 pub mod perf;
 pub mod priority;
 pub mod procfs;

@@ -3,7 +3,9 @@
 mod attach;
 mod error;
 mod filter;
+mod guard;
 mod hook;
+mod initial;
 mod maps;
 mod object;
 mod plan;
@@ -23,6 +25,7 @@ use std::time::Instant;
 use aya::maps::MapData;
 
 use crate::gadget::Gadget;
+use crate::gadget::btf::Places;
 use attach::Link;
 pub use error::LoadError;
 pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
@@ -40,12 +43,14 @@ pub struct Options<'a> {
     pub mntns_filter: Option<&'a MntnsFilter>,
     /// Size of each ring buffer in bytes, instead of the gadget's own. Rounded up to what the kernel can do.
     pub ring_bytes: Option<u32>,
+    /// Where the kernel's types are; this machine's usual places when there is none.
+    pub types: Option<&'a Places>,
 }
 
 impl<'a> Options<'a> {
     /// These parameters, everything else as the gadget has it.
     pub fn new(params: &'a BTreeMap<String, String>) -> Self {
-        Options { params, mntns_filter: None, ring_bytes: None }
+        Options { params, mntns_filter: None, ring_bytes: None, types: None }
     }
 }
 
