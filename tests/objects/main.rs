@@ -2,5 +2,8 @@
 //! events compared with goldens. The same binary runs on this machine and, with what it compiled, in virtual machines of other kernels.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
+mod core;
+mod forge;
 mod harness;
+mod hostile;
 mod markers;
