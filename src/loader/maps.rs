@@ -12,6 +12,7 @@ use crate::kernel::features;
 
 const ARRAY_OF_MAPS: u32 = 12;
 const HASH_OF_MAPS: u32 = 13;
+const PROGRAM_ARRAY: u32 = 3;
 const PERF_EVENT_ARRAY: u32 = 4;
 pub(super) const RINGBUF: u32 = 27;
 
@@ -106,7 +107,7 @@ fn resize(map: &mut aya_obj::Map, entries: Option<u32>) {
             map.set_value_size(0);
         }
         // The kernel wants a value size even where the declaration leaves it out.
-        PERF_EVENT_ARRAY if map.value_size() == 0 => map.set_value_size(4),
+        PERF_EVENT_ARRAY | PROGRAM_ARRAY | ARRAY_OF_MAPS | HASH_OF_MAPS if map.value_size() == 0 => map.set_value_size(4),
         _ => {}
     }
 }

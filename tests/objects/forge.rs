@@ -80,6 +80,7 @@ pub const INT: u32 = 1;
 pub const PTR: u32 = 2;
 pub const ARRAY: u32 = 3;
 pub const STRUCT: u32 = 4;
+pub const UNION: u32 = 5;
 pub const TYPEDEF: u32 = 8;
 pub const VOLATILE: u32 = 9;
 pub const CONST: u32 = 10;

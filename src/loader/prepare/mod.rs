@@ -4,6 +4,7 @@
 
 mod answers;
 mod clock;
+mod datasec;
 mod edit;
 mod error;
 mod extension;
@@ -118,6 +119,7 @@ pub fn prepare(object: &[u8], target: &Target<'_>) -> Result<Prepared, PrepareEr
     kconfig::resolve(&mut editor, &mut btf, target, &mut changes)?;
     let modules = ksyms::resolve(&mut editor, &mut btf, target, &mut changes)?;
     let types = relocations::rewrite(&mut editor, &mut btf, &renamed, target, &mut changes)?;
+    datasec::place(&editor, &mut btf)?;
     editor.blank(".rel.BTF");
     editor.blank(".rel.BTF.ext");
     shield::check(&editor, &btf)?;

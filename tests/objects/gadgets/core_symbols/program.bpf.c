@@ -17,8 +17,7 @@ struct event {
 	__u64 absent_address;
 	__u32 function_there;
 	__u32 absent_function;
-	__u32 variable_there;
-	__u32 cpu;
+	__u32 type_id;
 };
 
 GADGET_TRACER_MAP(events, 1024 * 256);
@@ -26,7 +25,6 @@ GADGET_TRACER(symbols, events, event);
 
 extern const void _stext __ksym;
 extern const void gadgetry_has_no_such_symbol __ksym __weak;
-extern const struct rq runqueues __ksym __weak;
 extern void bpf_rcu_read_lock(void) __ksym __weak;
 extern void bpf_rcu_read_unlock(void) __ksym __weak;
 extern int gadgetry_has_no_such_function(int) __ksym __weak;
@@ -49,12 +47,7 @@ int BPF_PROG(enter, struct pt_regs *regs, long id)
 	}
 	if (gadgetry_has_no_such_function)
 		event->absent_function = gadgetry_has_no_such_function(1);
-	if (&runqueues) {
-		struct rq *rq = bpf_per_cpu_ptr(&runqueues, 0);
-		event->variable_there = 1;
-		if (rq)
-			event->cpu = BPF_CORE_READ(rq, cpu);
-	}
+	event->type_id = bpf_core_type_id_kernel(struct task_struct);
 	gadget_submit_buf(ctx, &events, event, sizeof(*event));
 	return 0;
 }

@@ -29,7 +29,6 @@ struct event {
 	__u32 list_size;
 	__u32 signedness;
 	__u32 bit_field;
-	__u32 kernel_id;
 	__u32 local_id;
 	__s64 first_argument;
 	__s64 second_argument;
@@ -98,7 +97,6 @@ int enter(struct syscall_trace_enter *ctx)
 	event->list_size = bpf_core_type_size(struct list_head___ours);
 	event->signedness = __builtin_preserve_field_info(flavour->tgid, BPF_FIELD_SIGNED);
 	event->bit_field = BPF_CORE_READ_BITFIELD_PROBED(task, sched_reset_on_fork);
-	event->kernel_id = bpf_core_type_id_kernel(struct task_struct);
 	event->local_id = bpf_core_type_id_local(struct event) != 0;
 	event->first_argument = ctx->args[0];
 	event->second_argument = ctx->args[1];
