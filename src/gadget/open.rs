@@ -107,8 +107,8 @@ pub fn open(image: &GadgetImage, instance: &str) -> Result<Gadget, GadgetError> 
     let name = || image.reference.clone();
     let manifest = Manifest::parse(&image.metadata).map_err(|source| GadgetError::Manifest { image: name(), source })?;
     let identity = identity(image, &manifest, instance);
-    let mut gadget =
-        Gadget { identity, manifest, object: image.ebpf.clone(), params: Vec::new(), sources: Vec::new(), programs: Vec::new() };
+    let (object, btfgen) = (image.ebpf.clone(), image.btfgen.clone());
+    let mut gadget = Gadget { identity, manifest, object, btfgen, params: Vec::new(), sources: Vec::new(), programs: Vec::new() };
     let polled = polled::sources(&gadget.manifest, &gadget.identity);
     (gadget.sources, gadget.params) = polled.map_err(|source| GadgetError::Polled { image: name(), source })?;
     let Some(bytes) = &image.ebpf else { return Ok(gadget) };

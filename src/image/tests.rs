@@ -237,7 +237,7 @@ fn oversized_blobs_are_refused() {
     let manifest = blob_path(&files, |bytes| contains(bytes, "\"layers\""));
     forge(&mut files, &manifest, "\"size\":8", "\"size\":88888888888");
     let text = take(&files, "amd64").unwrap_err().to_string();
-    assert!(text.contains("are more than the 67108864 allowed"), "{text}");
+    assert!(text.contains("are more than the 8388608 allowed"), "{text}");
 }
 
 /// Two layers of one kind are refused: which one is meant cannot be known.

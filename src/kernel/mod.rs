@@ -14,6 +14,7 @@ pub mod memory;
 pub mod netlink;
 pub mod netns;
 pub mod packet;
+pub mod module_types;
 pub mod perf;
 pub mod perf_ring;
 pub mod priority;

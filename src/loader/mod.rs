@@ -4,6 +4,7 @@ mod attach;
 mod detach;
 mod error;
 mod filter;
+mod guard;
 mod hook;
 mod maps;
 mod object;
@@ -26,6 +27,7 @@ use std::time::Instant;
 use aya::maps::MapData;
 
 use crate::gadget::Gadget;
+use crate::gadget::btf::Places;
 use attach::Link;
 pub use error::LoadError;
 pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
@@ -52,12 +54,22 @@ pub struct Options<'a> {
     pub value_sizes: Vec<(&'a str, u32)>,
     /// Treats the kernel as one without ring buffers: maps that are marked for it become perf event arrays.
     pub perf_buffers: bool,
+    /// Where the kernel's types are; this machine's usual places when there is none.
+    pub types: Option<&'a Places>,
 }
 
 impl<'a> Options<'a> {
     /// These parameters, everything else as the gadget has it.
     pub fn new(params: &'a BTreeMap<String, String>) -> Self {
-        Options { params, mntns_filter: None, ring_bytes: None, shared: Vec::new(), value_sizes: Vec::new(), perf_buffers: false }
+        Options {
+            params,
+            mntns_filter: None,
+            ring_bytes: None,
+            shared: Vec::new(),
+            value_sizes: Vec::new(),
+            perf_buffers: false,
+            types: None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! aya's own loader parses the kernel's whole BTF on every call (25 ms and 13 MB) and can share a map only through bpffs.
 
 use std::collections::{HashMap, HashSet};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use aya::maps::MapData;
 use aya_obj::Object;
@@ -13,10 +13,10 @@ use super::error::LoadError;
 use super::hook::Hook;
 use super::maps::{Maps, Wishes};
 use super::program;
-use crate::gadget::btf::Btf as KernelTypes;
+use crate::gadget::btf::KernelTypes;
 use crate::kernel::{
-    bpf::{self, Code},
-    translated,
+    bpf::{self, Code, ModuleTypes},
+    module_types, translated,
 };
 
 /// A program to be loaded.
@@ -47,6 +47,8 @@ pub(super) struct Image<'a> {
     /// The gadget's name, for errors.
     pub gadget: &'a str,
     object: Object,
+    /// Kernel modules whose functions are called.
+    modules: Vec<String>,
 }
 
 impl<'a> Image<'a> {
@@ -55,7 +57,13 @@ impl<'a> Image<'a> {
         let mut object = Object::parse(bytes).map_err(|e| LoadError::object(format!("read object of gadget {gadget:?}"), e))?;
         let globals = globals.iter().map(|(name, value)| (name.as_str(), (value.as_slice(), true))).collect();
         object.patch_map_data(globals).map_err(|e| LoadError::object(format!("set variables of gadget {gadget:?}"), e))?;
-        Ok(Image { gadget, object })
+        Ok(Image { gadget, object, modules: Vec::new() })
+    }
+
+    /// With what `prepare` has found out.
+    pub(super) fn with(mut self, modules: Vec<String>) -> Self {
+        self.modules = modules;
+        self
     }
 
     /// A map's declaration.
@@ -71,15 +79,16 @@ impl<'a> Image<'a> {
     /// Fits the programs to `target`, makes the maps, and loads the wanted programs. Hooks are looked up in `kernel`, which `target` is a part of.
     pub(super) fn load(
         mut self,
-        target: &Btf,
-        kernel: &KernelTypes<'_>,
+        target: Btf,
+        kernel: &KernelTypes,
         wishes: &Wishes<'_>,
         wanted: Vec<Wanted>,
     ) -> Result<(Vec<LoadedProgram>, HashMap<String, MapData>), LoadError> {
         let btf = self.load_types()?;
         let gadget = self.gadget;
         let fail = |e| LoadError::object(format!("fit object of gadget {gadget:?} to the kernel's types"), e);
-        self.object.relocate_btf(target).map_err(fail)?;
+        self.object.relocate_btf(&target).map_err(fail)?;
+        drop(target);
         let maps = Maps::create(gadget, std::mem::take(&mut self.object.maps), wishes, btf.as_ref().map(AsFd::as_fd))?;
         self.bind(&maps)?;
         let programs = self.load_programs(btf.as_ref(), kernel, wanted)?;
@@ -116,16 +125,27 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    fn load_programs(&self, btf: Option<&OwnedFd>, kernel: &KernelTypes<'_>, wanted: Vec<Wanted>) -> Result<Vec<LoadedProgram>, LoadError> {
+    fn load_programs(&self, btf: Option<&OwnedFd>, kernel: &KernelTypes, wanted: Vec<Wanted>) -> Result<Vec<LoadedProgram>, LoadError> {
         let mut loaded = Vec::with_capacity(wanted.len());
+        let called = self.modules.iter().map(|m| module_types(m)).collect::<Result<Vec<_>, _>>()?;
+        // Index 0 stands for the kernel itself.
+        let called: Vec<RawFd> =
+            if called.is_empty() { Vec::new() } else { [0].into_iter().chain(called.iter().map(AsRawFd::as_raw_fd)).collect() };
         for Wanted { name, hook } in wanted {
-            let attach_to = attach_id(kernel, &name, &hook)?;
-            loaded.push(self.load_program(name, hook, attach_to, btf)?);
+            let (attach_to, module) = attach_id(kernel, &name, &hook)?;
+            let modules = ModuleTypes { attach_to: module.as_ref().map(AsFd::as_fd), called: &called };
+            loaded.push(self.load_program(name, hook, (attach_to, modules), btf)?);
         }
         Ok(loaded)
     }
 
-    fn load_program(&self, name: String, hook: Hook, attach_to: u32, btf: Option<&OwnedFd>) -> Result<LoadedProgram, LoadError> {
+    fn load_program(
+        &self,
+        name: String,
+        hook: Hook,
+        (attach_to, modules): (u32, ModuleTypes<'_>),
+        btf: Option<&OwnedFd>,
+    ) -> Result<LoadedProgram, LoadError> {
         let missing = || LoadError::Invalid(format!("gadget {:?} has no program {name:?}", self.gadget));
         let program = self.object.programs.get(&name).ok_or_else(missing)?;
         let function = self.object.functions.get(&program.function_key()).ok_or_else(missing)?;
@@ -145,9 +165,9 @@ impl<'a> Image<'a> {
             lines: (&lines, function.line_info_rec_size),
         };
         let better = hook.many_at_once().map(|attach_type| Code { attach_type, ..code });
-        let (fd, attach_type) = match better.and_then(|code| Some((program::try_load(&code).ok()?, code.attach_type))) {
+        let (fd, attach_type) = match better.and_then(|code| Some((program::try_load(&code, modules).ok()?, code.attach_type))) {
             Some(loaded) => loaded,
-            None => (program::load(&code)?, attach_type),
+            None => (program::load(&code, modules)?, attach_type),
         };
         // A kernel that does not tell is no reason to leave a program out.
         let switched_off = translated::is_switched_off(fd.as_fd(), &function.instructions).unwrap_or(false);
@@ -155,8 +175,20 @@ impl<'a> Image<'a> {
     }
 }
 
-/// The kernel's id of the type that stands for a hook; 0 where none is needed.
-fn attach_id(kernel: &KernelTypes<'_>, program: &str, hook: &Hook) -> Result<u32, LoadError> {
-    let Some((name, kind)) = hook.kernel_type() else { return Ok(0) };
-    kernel.find(&name, kind).ok_or_else(|| LoadError::NoHook { program: program.to_owned(), hook: hook.to_string() })
+/// The kernel's id of the type that stands for a hook, 0 where none is needed, and the types of the module it is in.
+fn attach_id(kernel: &KernelTypes, program: &str, hook: &Hook) -> Result<(u32, Option<OwnedFd>), LoadError> {
+    let Some((name, kind)) = hook.kernel_type() else { return Ok((0, None)) };
+    let missing = || LoadError::NoHook { program: program.to_owned(), hook: hook.to_string() };
+    if !kernel.is_native() {
+        return Err(missing());
+    }
+    if let Some(id) = kernel.find(&name, kind) {
+        return Ok((id, None));
+    }
+    let found = kernel.find_in_modules(&name, kind).ok_or_else(missing)?;
+    Ok((found.id, Some(module_types(&found.module)?)))
+}
+
+fn module_types(module: &str) -> Result<OwnedFd, LoadError> {
+    module_types::open(module).map_err(|source| LoadError::kernel(format!("open the types of kernel module {module:?}"), source))
 }

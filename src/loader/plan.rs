@@ -7,6 +7,7 @@ use object::{Object as _, ObjectSymbol as _};
 
 use super::error::LoadError;
 use super::filter::MntnsFilter;
+use super::guard::guarded;
 use super::hook::Hook;
 use super::maps::spec::RINGBUF;
 use super::maps::{Wishes, values as map_values};
@@ -16,7 +17,7 @@ use super::reader::Schedule;
 use super::{Loaded, Options, micros};
 use crate::batch::{self, SchemaBuilder};
 use crate::component::nearest;
-use crate::gadget::btf::Btf as KernelTypes;
+use crate::gadget::btf::{KernelTypes, Places};
 use crate::gadget::params::INTERFACE;
 use crate::gadget::{Gadget, Origin, ParamSpec, SourceSpec};
 use crate::kernel::{features, memory};
@@ -73,14 +74,17 @@ impl<'a> Plan<'a> {
     pub(super) fn load(mut self, options: &Options<'_>) -> Result<Loaded, LoadError> {
         let name = self.gadget.identity.name.as_str();
         let began = Instant::now();
-        let kernel = KernelTypes::kernel().map_err(|e| LoadError::NoBtf { source: Box::new(e) })?;
+        let kernel = self.kernel_types(options)?;
         let types_in = micros(began);
-        let (object, target) = prepare_for(name, self.object, &kernel)?;
+        let (prepared, target) = guarded(|| format!("prepare object of gadget {name:?}"), || prepare_for(name, self.object, &kernel))?;
+        let Prepared { object, modules, .. } = prepared;
         let prepared_in = micros(began);
         let symbols = Symbols::read(&object);
         let filters = self.filter(options, &symbols);
         let object_began = Instant::now();
-        let prepared = Image::parse(name, &object, &self.globals)?;
+        let prepared = guarded(|| format!("read object of gadget {name:?}"), || Image::parse(name, &object, &self.globals))?;
+        let prepared = prepared.with(modules);
+        drop(object);
         let mut wishes = Wishes { entries: entries(&prepared, &self.globals, &symbols), ..Wishes::default() };
         self.size_rings(&prepared, options, &mut wishes);
         wishes.value_sizes.extend(options.value_sizes.iter().map(|(map, bytes)| ((*map).to_owned(), *bytes)));
@@ -93,7 +97,9 @@ impl<'a> Plan<'a> {
             check_filter(name, &prepared)?;
             wishes.shared.push((FILTER_MAP, filter.map()));
         }
-        let (programs, maps) = prepared.load(&target, &kernel, &wishes, self.wanted)?;
+        let wanted = self.wanted;
+        let load = || prepared.load(target, &kernel, &wishes, wanted);
+        let (programs, maps) = guarded(|| format!("load object of gadget {name:?}"), load)?;
         tracing::debug!(
             gadget = name,
             types_micros = types_in,
@@ -116,6 +122,15 @@ impl<'a> Plan<'a> {
             interface: self.interface,
             namespaces: Default::default(),
         })
+    }
+
+    fn kernel_types(&self, options: &Options<'_>) -> Result<KernelTypes, LoadError> {
+        let archive = self.gadget.btfgen.as_deref();
+        let types = match options.types {
+            Some(places) => KernelTypes::read(places, archive),
+            None => KernelTypes::read(&Places::here(), archive),
+        };
+        types.map_err(|e| LoadError::NoBtf { source: Box::new(e) })
     }
 
     /// Switches filtering on where the programs can do it.
@@ -155,11 +170,11 @@ pub(super) fn room(record: usize, memory: u64) -> u32 {
 }
 
 /// Makes the object one that aya takes, and the part of the kernel's types that it is fitted to.
-fn prepare_for(gadget: &str, object: &[u8], kernel: &KernelTypes<'_>) -> Result<(Vec<u8>, aya_obj::btf::Btf), LoadError> {
+fn prepare_for(gadget: &str, object: &[u8], kernel: &KernelTypes) -> Result<(Prepared, aya_obj::btf::Btf), LoadError> {
     let fail = |e| LoadError::object(format!("prepare object of gadget {gadget:?}"), e);
-    let Prepared { object, target_btf, .. } = prepare(object, &Target { btf: kernel, facts: &Host::new() }).map_err(fail)?;
-    let types = aya_obj::btf::Btf::parse(&target_btf, Default::default());
-    Ok((object, types.map_err(|e| LoadError::object(format!("read the kernel's types for gadget {gadget:?}"), e))?))
+    let mut prepared = prepare(object, &Target { btf: kernel, facts: &Host::new() }).map_err(fail)?;
+    let types = aya_obj::btf::Btf::parse(&std::mem::take(&mut prepared.target_btf), Default::default());
+    Ok((prepared, types.map_err(|e| LoadError::object(format!("read the kernel's types for gadget {gadget:?}"), e))?))
 }
 
 /// A value for each parameter, the user's or the default.

@@ -58,6 +58,11 @@ fetch_rotel() {
     rm -r "$1/venv"
 }
 
+# Takes about a minute to build.
+fetch_fuzzer() {
+    cargo install -q --locked --root "$1" "cargo-fuzz@0.13.2"
+}
+
 # The one of Debian 12 is too old to take OTLP.
 fetch_victoria_metrics() {
     DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" trixie "$1" victoria-metrics
@@ -102,6 +107,7 @@ packages "${want[@]}"
 if [ "$1" = test ]; then
     [ -w "$cache" ] || mkdir -p "$cache" || { echo "set GADGETRY_CACHE to a folder for the receivers and kernels that the tests need" >&2; exit 0; }
     qemu
+    cached tools bin/cargo-fuzz fetch_fuzzer
     cached rotel rotel-agent fetch_rotel
     cached victoria-metrics usr/bin/victoria-metrics fetch_victoria_metrics
     cached prometheus-3 usr/bin/prometheus fetch_prometheus_3

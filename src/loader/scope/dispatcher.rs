@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use aya_obj::generated::bpf_insn;
 
-use crate::kernel::bpf::{self, Code, Shape};
+use crate::kernel::bpf::{self, Code, ModuleTypes, Shape};
 use crate::loader::error::LoadError;
 use crate::loader::object::LoadedProgram;
 use crate::loader::program;
@@ -39,7 +39,7 @@ impl Slot {
     /// A program that writes `netns` to `cb[0]` of the packet and goes on to the program in the slot; its result is `otherwise` when there
     /// is none.
     pub(super) fn dispatcher(&self, netns: u64, otherwise: i32) -> Result<OwnedFd, LoadError> {
-        program::load(&Code {
+        let code = Code {
             name: &self.name,
             kind: self.kind,
             attach_type: 0,
@@ -49,7 +49,8 @@ impl Slot {
             btf: None,
             functions: (&[], 0),
             lines: (&[], 0),
-        })
+        };
+        program::load(&code, ModuleTypes::default())
     }
 
     /// Keeps the program from being called any more.
