@@ -3,15 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod buffers;
+mod core;
 #[path = "../../src/loader/scope/uprobe/testing.rs"]
 mod crafted;
-mod harness;
-mod inside;
-mod kernels;
-mod core;
 mod forge;
 mod harness;
 mod hostile;
+mod inside;
+mod kernels;
 mod markers;
 mod network;
 mod polled;
