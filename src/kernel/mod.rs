@@ -10,6 +10,7 @@ pub mod memory;
 pub mod perf;
 pub mod priority;
 pub mod procfs;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;
