@@ -1,0 +1,1 @@
+//! The first look at the command line, values, views.
