@@ -98,7 +98,7 @@ fn with_gadget(command: Command, gadget: &Gadget, schemas: &[Arc<crate::batch::S
     command.mut_subcommand("run", |run| {
         let taken = peek::taken(&run);
         let run = run.about(help::about(gadget)).long_about(None).after_help(help::fields(schemas));
-        run.args(params::arguments(&gadget.params, &taken))
+        run.args(params::arguments(&gadget.params, &taken)).args(params::missing(&gadget.params))
     })
 }
 
