@@ -159,6 +159,8 @@ fn columns_fit_the_terminal() {
     let _ = File::from(ours).read_to_end(&mut text);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let text = String::from_utf8(text).unwrap();
+    // The gadget asks for a clear screen.
+    let text = text.strip_prefix("\x1b[H\x1b[2J\x1b[3J").unwrap();
     assert!(text.starts_with("\x1b[1m") && text.lines().count() > 2, "{text}");
     for line in text.replace("\x1b[1m", "").replace("\x1b[0m", "").lines() {
         assert!(line.trim_end().chars().count() <= 70, "{line:?}");
@@ -209,9 +211,7 @@ fn bad_input_is_refused_in_words() {
 fn help_tells_of_the_gadget() {
     let own = run(&["trace_open", "--help"]);
     assert_eq!(own.code, 0);
-    for part in
-        ["trace open", "Parameters of the gadget", "--failed[=<BOOL>]", "[default: 4294967295]", "Data source \"open\"", "[flags_raw]"]
-    {
+    for part in ["trace open", "Parameters of the gadget", "--failed[=<BOOL>]", "[default: false]", "Data source \"open\"", "[flags_raw]"] {
         assert!(own.out.contains(part), "{part:?} is missing in {}", own.out);
     }
     let general = run(&["--help"]);
@@ -356,9 +356,9 @@ fn a_gadget_without_a_filter_cannot_select() {
     let dir = tempfile::tempdir().unwrap();
     let toolchain = gadgetry::image::compile::Toolchain::discover().unwrap();
     let architecture = gadgetry::image::compile::go_architecture(std::env::consts::ARCH);
-    let object = toolchain.compile(&source.join("program.bpf.c"), architecture, root, dir.path()).unwrap();
-    std::fs::write(dir.path().join("any.o"), object).unwrap();
-    std::fs::copy(source.join("gadget.yaml"), dir.path().join("gadget.yaml")).unwrap();
+    // The object stays in the folder.
+    toolchain.compile(&source.join("program.bpf.c"), architecture, root, dir.path()).unwrap();
+    std::fs::write(dir.path().join("gadget.yaml"), "name: calls\n").unwrap();
     let path = dir.path().to_str().unwrap();
     let answer = run(&[path, "-t", "1"]);
     assert_eq!(answer.code, 0, "{}", answer.err);
@@ -395,7 +395,7 @@ fn containers_are_selected_by_name() {
     let started = wait_for(10, "the late container's events", || {
         let mut child = command(&["trace_open", "-o", "json", "-c", "late"]).arg("--docker-socketpath").arg(&socket).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(500));
-        docker.run_container("late", "cat /etc/late");
+        docker.run_container("late", "cat /etc/late || true");
         std::thread::sleep(Duration::from_millis(300));
         signal(&child, libc::SIGINT);
         let mut text = String::new();
