@@ -79,7 +79,7 @@ fn events_of_one_process_are_complete_when_interrupted() {
     reader.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let events: Vec<Value> = rest.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(events.iter().all(|event| event["proc"]["pid"].to_string() == pid));
+    assert!(events.iter().all(|event| event["proc"]["pid"] == std::process::id()));
     assert_eq!(events.iter().filter(|event| event["fname"] == counted.to_str().unwrap()).count(), 1000);
 }
 
@@ -111,7 +111,7 @@ fn a_snapshot_ends_by_itself_in_every_output_mode() {
     let json = shown("json");
     assert_eq!(json.lines().count(), 1);
     let array: Value = serde_json::from_str(&json).unwrap();
-    assert!(array.as_array().unwrap().iter().all(|process| process["pid"].to_string() == pid) && !array.as_array().unwrap().is_empty());
+    assert!(array.as_array().unwrap().iter().all(|process| process["pid"] == std::process::id()) && !array.as_array().unwrap().is_empty());
     let pretty = shown("jsonpretty");
     assert!(pretty.starts_with("[\n  {\n    \"comm\": "), "{pretty}");
     assert!(serde_json::from_str::<Value>(&pretty).unwrap().is_array());
