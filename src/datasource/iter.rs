@@ -62,13 +62,14 @@ pub(super) struct Iter {
     /// The part of the buffer that is still to be handed on.
     pending: std::ops::Range<usize>,
     drained: bool,
+    fetched: bool,
 }
 
 impl Iter {
     pub(super) fn new(source: IterSource) -> Self {
         let timer = Timer::start(source.schedule, Instant::now());
         let size = CHUNK.max(source.record_size);
-        Iter { source, timer, run: None, buffer: vec![0; size], pending: 0..0, drained: false }
+        Iter { source, timer, run: None, buffer: vec![0; size], pending: 0..0, drained: false, fetched: false }
     }
 
     fn begin(&mut self) {
@@ -139,6 +140,7 @@ impl Iter {
             _ => {
                 let next = run.program + 1;
                 self.run = self.at(next);
+                self.fetched |= self.run.is_none();
             }
         }
         Ok(self.run.is_some())
@@ -169,6 +171,10 @@ impl Datasource for Iter {
 
     fn lost(&mut self) -> u64 {
         0
+    }
+
+    fn take_fetched(&mut self) -> bool {
+        std::mem::take(&mut self.fetched)
     }
 
     /// Ends the run that is under way, and runs once more if the metadata asks for it.

@@ -40,6 +40,11 @@ pub trait Datasource: Send {
     /// Records the kernel could not hand over so far, a running total that is never reset.
     fn lost(&mut self) -> u64;
 
+    /// Whether a fetch, of a source that yields sets, has ended since this was asked last; also when it yielded nothing.
+    fn take_fetched(&mut self) -> bool {
+        false
+    }
+
     /// Bytes that the kernel can hold for it before it loses records; 0 when it never does.
     fn capacity(&self) -> usize {
         0

@@ -16,8 +16,8 @@ mod tests;
 
 use std::time::Duration;
 
-pub use manifest::Manifest;
-pub use open::{ConfigureError, GadgetError, open};
+pub use manifest::{Annotation, Manifest};
+pub use open::{ConfigureError, GadgetError, open, open_annotated};
 pub use params::{ParamError, ParamKind, ParamSpec};
 pub use schema::FieldsError;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::btf::{Btf, BtfError};
 use super::elf::{Elf, ElfError};
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{Annotation, Manifest, ManifestError};
 use super::markers::{self, Malformed, Marker};
 use super::params::{self, ParamKind, ParamSpec};
 use super::polled::{self, PolledError};
@@ -104,8 +104,17 @@ impl From<FieldsError> for Cause {
 /// # Errors
 /// When metadata, object or types are broken, or a declaration names something that is not there.
 pub fn open(image: &GadgetImage, instance: &str) -> Result<Gadget, GadgetError> {
+    open_annotated(image, instance, &[])
+}
+
+/// As [`open`], with annotations over those of the metadata.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_annotated(image: &GadgetImage, instance: &str, annotations: &[Annotation]) -> Result<Gadget, GadgetError> {
     let name = || image.reference.clone();
-    let manifest = Manifest::parse(&image.metadata).map_err(|source| GadgetError::Manifest { image: name(), source })?;
+    let mut manifest = Manifest::parse(&image.metadata).map_err(|source| GadgetError::Manifest { image: name(), source })?;
+    annotations.iter().for_each(|annotation| manifest.annotate(annotation));
     let identity = identity(image, &manifest, instance);
     let (object, btfgen) = (image.ebpf.clone(), image.btfgen.clone());
     let mut gadget = Gadget { identity, manifest, object, btfgen, params: Vec::new(), sources: Vec::new(), programs: Vec::new() };

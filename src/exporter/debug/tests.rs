@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use serde_json::json;
 
 use super::*;
-use crate::batch::{Element, FieldSpec, GadgetIdentity, Kind, Schema, SchemaBuilder, Source, SourceKind};
+use crate::batch::{FieldSpec, GadgetIdentity, Kind, Schema, SchemaBuilder, Source, SourceKind};
 use crate::telemetry::Ledger;
 
 #[derive(Clone, Default)]
@@ -136,75 +136,8 @@ fn a_closed_pipe_is_counted() {
 }
 
 #[test]
-fn cells_follow_their_annotations() {
-    let schema = schema(vec![
-        field("hex", Kind::Int(4), 0, 4, &[("columns.hex", "true"), ("columns.width", "type")]),
-        field("float", Kind::Float(4), 4, 4, &[("columns.precision", "3"), ("columns.width", "6")]),
-        field("start", Kind::Text, 8, 8, &[("columns.width", "4"), ("columns.ellipsis", "start")]),
-        field("middle", Kind::Text, 8, 8, &[("columns.width", "4"), ("columns.ellipsis", "middle")]),
-        field("none", Kind::Text, 8, 8, &[("columns.width", "9"), ("columns.maxwidth", "4"), ("columns.ellipsis", "none")]),
-        field("arr", Kind::Array(Element { size: 4, signed: false, float: false }), 8, 8, &[]),
-        FieldSpec::new("parent", Kind::Struct, Source::Parent),
-    ]);
-    let mut columns = Columns::bind(&schema, None).unwrap();
-    let mut batch = Batch::new(schema, 10, 1000);
-    let record = [&(-1i32).to_ne_bytes()[..], &1.5f32.to_ne_bytes(), b"abcdefgh"].concat();
-    batch.push(&record);
-    let mut out = Vec::new();
-    columns.header(&mut out);
-    columns.row(&batch, 0, &mut out);
-    let text = String::from_utf8(out).unwrap();
-    assert_eq!(text, "HEX         FLOAT  \u{2026}ART MI\u{2026}E NONE ARR\n0xffffffff  1.500  \u{2026}fgh ab\u{2026}h abcd <8 bytes>\n");
-}
-
-#[test]
-fn a_parent_shows_the_field_that_replaces_it_and_unknown_columns_are_refused() {
-    let mut parent = FieldSpec::new("src", Kind::Struct, Source::Parent);
-    parent.annotations.insert("columns.replace".into(), "src.addr".into());
-    let schema = schema(vec![parent, field("src.addr", Kind::Text, 0, 4, &[("columns.hidden", "true")])]);
-    let mut batch = Batch::new(schema.clone(), 10, 100);
-    batch.push(b"::1\0");
-    let (mut out, mut columns) = (Vec::new(), Columns::bind(&schema, None).unwrap());
-    columns.header(&mut out);
-    columns.row(&batch, 0, &mut out);
-    assert_eq!(out, b"SRC\n::1\n");
-    let error = Columns::bind(&schema, Some(&["src.adr".to_owned()])).map(|_| ()).unwrap_err();
-    assert!(error.to_string().ends_with("has no field \"src.adr\", did you mean \"src.addr\"?"));
-}
-
-#[test]
 fn settings_are_checked() {
     assert_eq!((KIND.check)(&json!({"verbosity": "normal", "format": "json"})), []);
     assert_eq!((KIND.check)(&serde_json::Value::Null), []);
     assert!((KIND.check)(&json!({"verbosity": "loud"}))[0].message.contains("unknown variant `loud`"));
-}
-
-fn widths(columns: &[&[(&str, &str)]], fit: usize) -> Vec<usize> {
-    let fields = columns.iter().enumerate().map(|(i, notes)| field(&format!("f{i}"), Kind::Uint(4), 0, 4, notes)).collect();
-    let mut columns = Columns::bind(&schema(fields), None).unwrap();
-    columns.fit(fit);
-    columns.widths()
-}
-
-/// Columns share a terminal's width in proportion, within their limits; fixed ones stay.
-#[test]
-fn columns_fit_the_terminal() {
-    assert_eq!(widths(&[&[], &[]], 101), [50, 50]);
-    assert_eq!(widths(&[&[], &[]], 21), [10, 10]);
-    assert_eq!(widths(&[&[("columns.width", "30")], &[("columns.width", "10")]], 81), [60, 20]);
-    assert_eq!(widths(&[&[("columns.fixed", "true")], &[]], 101), [16, 84]);
-    assert_eq!(widths(&[&[("columns.maxwidth", "20")], &[]], 101), [20, 80]);
-    assert_eq!(widths(&[&[("columns.minwidth", "14")], &[]], 21), [14, 6]);
-    assert_eq!(widths(&[&[("columns.minwidth", "14")], &[("columns.minwidth", "9")]], 5), [14, 9]);
-    assert_eq!(widths(&[&[("columns.width", "type"), ("columns.maxwidth", "type")], &[]], 51), [10, 40]);
-    assert_eq!(widths(&[], 80), [0usize; 0]);
-}
-
-/// An alignment that there is not is an error, a width that is no number is not.
-#[test]
-fn alignments_are_checked() {
-    let of = |notes: &[(&str, &str)]| Columns::bind(&schema(vec![field("f", Kind::Uint(4), 0, 4, notes)]), None).map(drop);
-    let error = of(&[("columns.alignment", "centre")]).unwrap_err().to_string();
-    assert_eq!(error, r#"field "f" has the alignment "centre", which is neither left nor right"#);
-    of(&[("columns.width", "wide"), ("columns.alignment", "left"), ("columns.with", "3")]).unwrap();
 }

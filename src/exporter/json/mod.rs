@@ -5,6 +5,7 @@
 
 mod escape;
 mod fragments;
+mod indent;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod value;
 use std::sync::Arc;
 
 pub use escape::{push_escaped, push_hex, push_string};
+pub use indent::push_indented;
 pub use value::{push_float, push_integer, push_value};
 
 use crate::batch::{Batch, Dictionary, Schema, Value};

@@ -46,6 +46,17 @@ impl Node {
         }
     }
 
+    /// The value under one literal key, put there when it was missing; a value that is no mapping gives way to one.
+    pub(super) fn entry(&mut self, key: &str) -> &mut Node {
+        if !matches!(self, Node::Map(_)) {
+            *self = Node::Map(BTreeMap::new());
+        }
+        match self {
+            Node::Map(map) => map.entry(key.to_lowercase()).or_default(),
+            other => other,
+        }
+    }
+
     /// The value at a dotted path. At each level the longest literal key wins, with shorter ones tried after it.
     pub fn get(&self, path: &str) -> Option<&Node> {
         let path = path.to_lowercase();

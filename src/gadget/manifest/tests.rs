@@ -133,3 +133,21 @@ proptest::proptest! {
         let _ = Manifest::parse(&bytes[..cut]);
     }
 }
+
+/// An annotation set from outside wins over the metadata's, whatever its spelling there, and leaves the others.
+#[test]
+fn annotations_are_set_over_the_metadata() {
+    let text = "dataSources:\n  open:\n    annotations: {fetch-interval: 1s}\n    fields:\n      proc:\n        comm:\n          annotations: {columns.width: 8, columns: {alias: c}}\n";
+    let mut manifest = Manifest::parse(text.as_bytes()).unwrap();
+    for annotation in ["open:fetch-interval=2s", "open.proc.comm:columns.width=20", "open.new:description=a=b:c", "other:x=y"] {
+        manifest.annotate(&annotation.parse().unwrap());
+    }
+    let field = |name: &str, key: &str| manifest.field("open", name).annotations.get(key).cloned().unwrap_or_default();
+    assert_eq!(manifest.source("open").annotations["fetch-interval"], "2s");
+    assert_eq!((field("proc.comm", "columns.width"), field("proc.comm", "columns.alias")), ("20".to_owned(), "c".to_owned()));
+    assert_eq!(field("new", "description"), "a=b:c");
+    assert_eq!(manifest.source("other").annotations["x"], "y");
+    for malformed in ["open", "open:x", ":x=y", "open.:x=y", "open:=y", "open:x=", "open:a:b=c"] {
+        assert!(malformed.parse::<Annotation>().is_err(), "{malformed}");
+    }
+}
