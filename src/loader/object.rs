@@ -13,6 +13,7 @@ use super::error::LoadError;
 use super::hook::Hook;
 use super::maps::{Maps, Wishes};
 use super::program;
+use super::suggest;
 use crate::gadget::btf::Btf as KernelTypes;
 use crate::kernel::{
     bpf::{self, Code},
@@ -26,6 +27,10 @@ pub(super) struct Wanted {
     pub name: String,
     /// Where it will be attached.
     pub hook: Hook,
+    /// Whether it may sleep.
+    pub sleepable: bool,
+    /// Whether it is not to be attached.
+    pub disabled: bool,
 }
 
 /// A program in the kernel.
@@ -36,7 +41,7 @@ pub(super) struct LoadedProgram {
     pub hook: Hook,
     /// It.
     pub fd: OwnedFd,
-    /// Whether parameters have switched off all that it does.
+    /// Whether it is not to be attached: it is disabled, or parameters have switched off all that it does.
     pub switched_off: bool,
 }
 
@@ -115,20 +120,22 @@ impl<'a> Image<'a> {
 
     fn load_programs(&self, btf: Option<&OwnedFd>, kernel: &KernelTypes<'_>, wanted: Vec<Wanted>) -> Result<Vec<LoadedProgram>, LoadError> {
         let mut loaded = Vec::with_capacity(wanted.len());
-        for Wanted { name, hook } in wanted {
-            let attach_to = attach_id(kernel, &name, &hook)?;
-            let (fd, switched_off) = self.load_program(&name, &hook, attach_to, btf)?;
-            loaded.push(LoadedProgram { name, hook, fd, switched_off });
+        for wanted in wanted {
+            let attach_to = attach_id(kernel, &wanted.name, &wanted.hook)?;
+            let (fd, switched_off) = self.load_program(&wanted, attach_to, btf)?;
+            let Wanted { name, hook, disabled, .. } = wanted;
+            loaded.push(LoadedProgram { name, hook, fd, switched_off: switched_off || disabled });
         }
         Ok(loaded)
     }
 
     /// The program, and whether it is switched off.
-    fn load_program(&self, name: &str, hook: &Hook, attach_to: u32, btf: Option<&OwnedFd>) -> Result<(OwnedFd, bool), LoadError> {
+    fn load_program(&self, wanted: &Wanted, attach_to: u32, btf: Option<&OwnedFd>) -> Result<(OwnedFd, bool), LoadError> {
+        let Wanted { name, hook, .. } = wanted;
         let missing = || LoadError::Invalid(format!("gadget {:?} has no program {name:?}", self.gadget));
         let program = self.object.programs.get(name).ok_or_else(missing)?;
         let function = self.object.functions.get(&program.function_key()).ok_or_else(missing)?;
-        let unsupported = || LoadError::Unsupported { program: name.to_owned(), section: format!("{hook}") };
+        let unsupported = || LoadError::Unsupported { program: name.clone(), section: format!("{hook}") };
         let (kind, attach_type) = hook.program_type().ok_or_else(unsupported)?;
         let functions = function.func_info.func_info_bytes();
         let lines = function.line_info.line_info_bytes();
@@ -137,6 +144,7 @@ impl<'a> Image<'a> {
             kind,
             attach_type,
             attach_to,
+            flags: if wanted.sleepable { bpf::F_SLEEPABLE } else { 0 },
             instructions: &function.instructions,
             license: &program.license,
             btf: btf.map(AsFd::as_fd),
@@ -144,7 +152,7 @@ impl<'a> Image<'a> {
             lines: (&lines, function.line_info_rec_size),
         })?;
         // A kernel that does not tell is no reason to leave a program out.
-        let switched_off = translated::is_switched_off(fd.as_fd(), &function.instructions).unwrap_or(false);
+        let switched_off = !hook.result_counts() && translated::is_switched_off(fd.as_fd(), &function.instructions).unwrap_or(false);
         Ok((fd, switched_off))
     }
 }
@@ -152,5 +160,7 @@ impl<'a> Image<'a> {
 /// The kernel's id of the type that stands for a hook; 0 where none is needed.
 fn attach_id(kernel: &KernelTypes<'_>, program: &str, hook: &Hook) -> Result<u32, LoadError> {
     let Some((name, kind)) = hook.kernel_type() else { return Ok(0) };
-    kernel.find(&name, kind).ok_or_else(|| LoadError::NoHook { program: program.to_owned(), hook: hook.to_string() })
+    let missing =
+        || LoadError::NoHook { program: program.to_owned(), hook: hook.to_string(), suggestion: suggest::hook(hook, Some(kernel)) };
+    kernel.find(&name, kind).ok_or_else(missing)
 }

@@ -1,13 +1,13 @@
 //! Everything that is decided before the kernel is asked: variables, sizes, which programs, which readers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use object::{Object as _, ObjectSymbol as _};
 
 use super::error::LoadError;
 use super::filter::MntnsFilter;
-use super::hook::Hook;
+use super::hook::{self, Hook};
 use super::maps::{RINGBUF, Wishes};
 use super::object::{Image, Wanted};
 use super::prepare::{Host, Prepared, Target, prepare};
@@ -15,7 +15,7 @@ use super::reader::Schedule;
 use super::{Loaded, Options, micros};
 use crate::component::nearest;
 use crate::gadget::btf::Btf as KernelTypes;
-use crate::gadget::{Gadget, Origin, ParamSpec, SourceSpec};
+use crate::gadget::{Gadget, Origin, ParamSpec, ProgramSpec, SourceSpec, params};
 
 /// The map of mount namespaces, as programs know it.
 pub(super) const FILTER_MAP: &str = "gadget_mntns_filter_map";
@@ -38,6 +38,8 @@ pub(super) struct Plan<'a> {
     globals: Vec<(String, Vec<u8>)>,
     wanted: Vec<Wanted>,
     sources: Vec<Source>,
+    frequencies: HashMap<String, u64>,
+    traces: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -47,7 +49,12 @@ impl<'a> Plan<'a> {
         let object = gadget.object.as_deref().ok_or_else(|| LoadError::NoObject { gadget: name.clone() })?;
         let values = values(gadget, options)?;
         let sources = gadget.sources.iter().map(|s| source(gadget, s)).collect::<Result<_, _>>()?;
-        Ok(Plan { gadget, object, globals: globals(gadget, &values)?, wanted: wanted(gadget)?, sources })
+        let traces = values.iter().any(|(param, value)| param.key == params::TRACE_PIPE && param.encode(value).is_ok_and(|v| v == [1]));
+        let mut globals = globals(gadget, &values)?;
+        globals.extend(host_variables(gadget, options));
+        let wanted = wanted(gadget)?;
+        let frequencies = frequencies(gadget, &wanted)?;
+        Ok(Plan { gadget, object, globals, wanted, sources, frequencies, traces })
     }
 
     /// Does it.
@@ -68,6 +75,8 @@ impl<'a> Plan<'a> {
             check_filter(name, &prepared)?;
             wishes.shared.push((FILTER_MAP, filter.map()));
         }
+        // A disabled program is needed all the same when a map holds it from the start.
+        self.wanted.retain(|w| !w.disabled || symbols.in_maps.contains(&w.name));
         let (programs, maps) = prepared.load(&target, &kernel, &wishes, self.wanted)?;
         tracing::debug!(
             gadget = name,
@@ -76,18 +85,17 @@ impl<'a> Plan<'a> {
             load_micros = micros(object_began),
             "programs verified"
         );
-        let frequencies = frequencies(self.gadget);
         let gadget = name.to_owned();
         Ok(Loaded {
             gadget,
             programs,
             maps,
-            links: Vec::new(),
             sources: self.sources,
-            frequencies,
+            frequencies: self.frequencies,
+            targets: self.gadget.targets.clone(),
             filters,
-            reading: false,
-            namespaces: Default::default(),
+            traces: self.traces,
+            ..Loaded::default()
         })
     }
 
@@ -121,14 +129,24 @@ fn prepare_for(gadget: &str, object: &[u8], kernel: &KernelTypes<'_>) -> Result<
 }
 
 /// A value for each parameter, the user's or the default.
-fn values<'a>(gadget: &'a Gadget, options: &'a Options<'_>) -> Result<Vec<(&'a ParamSpec, &'a str)>, LoadError> {
-    if let Some(key) = options.params.keys().find(|key| !gadget.params.iter().any(|p| p.answers_to(key))) {
-        let suggestion = nearest(key, gadget.params.iter().map(|p| p.key.as_str())).map(str::to_owned);
-        return Err(LoadError::UnknownParameter { gadget: gadget.identity.name.clone(), key: key.clone(), suggestion });
+pub(super) fn values<'a>(gadget: &'a Gadget, options: &'a Options<'_>) -> Result<Vec<(&'a ParamSpec, &'a str)>, LoadError> {
+    let mut values: Vec<_> = gadget.params.iter().map(|param| (param, param.default.as_str())).collect();
+    for (key, value) in options.params {
+        let called = params::called(&gadget.params, key);
+        if called.is_empty() {
+            let suggestion = nearest(key, gadget.params.iter().map(|p| p.key.as_str())).map(str::to_owned);
+            return Err(LoadError::UnknownParameter { gadget: gadget.identity.name.clone(), key: key.clone(), suggestion });
+        }
+        let is_called = |param: &ParamSpec| called.iter().any(|c| std::ptr::eq(*c, param));
+        values.iter_mut().filter(|(param, _)| is_called(param)).for_each(|(_, v)| *v = value);
     }
-    let value =
-        |param: &'a ParamSpec| options.params.iter().find(|(key, _)| param.answers_to(key)).map_or(param.default.as_str(), |(_, v)| v);
-    Ok(gadget.params.iter().map(|param| (param, value(param))).collect())
+    Ok(values)
+}
+
+/// The variables that the host sets.
+fn host_variables(gadget: &Gadget, options: &Options<'_>) -> Vec<(String, Vec<u8>)> {
+    let given = options.variables.iter();
+    given.filter_map(|(name, value)| Some((gadget.host_variables.get(name)?.clone(), value.clone()))).collect()
 }
 
 /// The variables that parameters set. An empty default leaves the object's own value.
@@ -151,26 +169,46 @@ fn bad_parameter(gadget: &Gadget, param: &ParamSpec, value: &str, source: impl s
     LoadError::Parameter { gadget, key: param.key.clone(), value: value.to_owned(), source: Box::new(source) }
 }
 
-/// The programs to load: all but the disabled ones.
+/// The programs that are there. Those that are disabled need not make sense.
 fn wanted(gadget: &Gadget) -> Result<Vec<Wanted>, LoadError> {
     let mut wanted = Vec::with_capacity(gadget.programs.len());
     for program in &gadget.programs {
-        if program.disabled {
-            continue;
-        }
-        let hook = Hook::parse(&program.section).aimed_at(&program.target);
-        if hook.program_type().is_none() {
-            return Err(LoadError::Unsupported { program: program.name.clone(), section: program.section.clone() });
-        }
-        wanted.push(Wanted { name: program.name.clone(), hook });
+        let hook = if program.disabled { Hook::parse(&program.section) } else { hook(program)? };
+        let sleepable = hook::is_sleepable(&program.section);
+        wanted.push(Wanted { name: program.name.clone(), hook, sleepable, disabled: program.disabled });
     }
     Ok(wanted)
 }
 
-fn frequencies(gadget: &Gadget) -> HashMap<String, u64> {
-    let hooks = gadget.programs.iter().map(|p| Hook::parse(&p.section));
-    let named = hooks.filter_map(|hook| if let Hook::Sampler(name) = hook { Some(name) } else { None });
-    named.filter_map(|name| gadget.manifest.sampler_frequency(&name).map(|hertz| (name, hertz))).collect()
+fn hook(program: &ProgramSpec) -> Result<Hook, LoadError> {
+    let (name, section) = (|| program.name.clone(), || program.section.clone());
+    let malformed = |expected: String| LoadError::Section { program: name(), section: section(), expected };
+    match Hook::parse(&program.section) {
+        Hook::Other => Err(match hook::expected_form(&program.section) {
+            Some(form) => malformed(form.to_owned()),
+            None => LoadError::Unsupported { program: name(), section: section() },
+        }),
+        Hook::Iterator(kind) if !hook::ITERATORS.contains(&kind.as_str()) => {
+            Err(malformed(format!("iter/ and one of {}", hook::ITERATORS.join(", "))))
+        }
+        own => match own.aimed_at(&program.target) {
+            Hook::Other => Err(LoadError::Invalid(format!(
+                "program {:?} in section {:?} cannot be attached to {:?}, as the metadata says",
+                program.name, program.section, program.target
+            ))),
+            aimed => Ok(aimed),
+        },
+    }
+}
+
+fn frequencies(gadget: &Gadget, wanted: &[Wanted]) -> Result<HashMap<String, u64>, LoadError> {
+    let mut frequencies = HashMap::new();
+    for program in wanted.iter().filter(|w| !w.disabled) {
+        let Hook::Sampler(name) = &program.hook else { continue };
+        let fail = |problem| LoadError::Invalid(format!("program {:?} cannot sample: {problem}", program.name));
+        frequencies.insert(name.clone(), gadget.manifest.sampler(name).map_err(fail)?);
+    }
+    Ok(frequencies)
 }
 
 fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
@@ -219,14 +257,16 @@ fn check_filter(gadget: &str, prepared: &Image<'_>) -> Result<(), LoadError> {
 
 /// The initial values of read-only variables, and which symbols there are.
 struct Symbols {
-    names: std::collections::HashSet<String>,
+    names: HashSet<String>,
+    /// Functions that maps hold from the start.
+    in_maps: HashSet<String>,
     constants: HashMap<String, Vec<u8>>,
 }
 
 impl Symbols {
     /// An unreadable object has none; parsing it reports that later.
     fn read(bytes: &[u8]) -> Self {
-        let mut symbols = Symbols { names: Default::default(), constants: HashMap::new() };
+        let mut symbols = Symbols { names: HashSet::new(), in_maps: HashSet::new(), constants: HashMap::new() };
         let Ok(file) = object::File::parse(bytes) else { return symbols };
         for symbol in file.symbols() {
             let Ok(name) = symbol.name() else { continue };
@@ -235,12 +275,23 @@ impl Symbols {
                 symbols.constants.insert(name.to_owned(), value);
             }
         }
+        symbols.in_maps = functions_in_maps(&file);
         symbols
     }
 
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.constants.get(name).map(Vec::as_slice)
     }
+}
+
+fn functions_in_maps(file: &object::File<'_>) -> HashSet<String> {
+    use object::{ObjectSection as _, ObjectSymbol as _, RelocationTarget, SymbolKind};
+    let relocations = file.section_by_name(".maps").into_iter().flat_map(|section| section.relocations().collect::<Vec<_>>());
+    let symbols = relocations.filter_map(|(_, relocation)| match relocation.target() {
+        RelocationTarget::Symbol(index) => file.symbol_by_index(index).ok(),
+        _ => None,
+    });
+    symbols.filter(|s| s.kind() == SymbolKind::Text).filter_map(|s| s.name().ok().map(str::to_owned)).collect()
 }
 
 fn constant(file: &object::File<'_>, symbol: &object::Symbol<'_, '_>) -> Option<Vec<u8>> {

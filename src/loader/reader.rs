@@ -1,12 +1,13 @@
 //! What is read and where it is in the kernel; `datasource` does the reading.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use aya::maps::{Map, MapData, RingBuf};
 
+use super::attach::{self, Around};
 use super::error::LoadError;
 use super::hook::Hook;
 use super::object::LoadedProgram;
@@ -101,6 +102,7 @@ pub(super) fn open(
     source: &Source,
     maps: &mut HashMap<String, MapData>,
     programs: &[LoadedProgram],
+    targets: &BTreeMap<String, String>,
 ) -> Result<Reader, LoadError> {
     match &source.origin {
         Origin::Tracer { map, lost_map } => ring(gadget, maps, map, lost_map.as_deref()).map(Reader::Ring),
@@ -109,7 +111,8 @@ pub(super) fn open(
             entries(gadget, maps, map, shape, source.schedule).map(Reader::Map)
         }
         Origin::Iter { programs: names, record_size, .. } => {
-            let links = names.iter().map(|name| link(gadget, programs, name)).collect::<Result<_, _>>()?;
+            let around = Around { frequencies: &HashMap::new(), targets, maps };
+            let links = names.iter().map(|name| link(gadget, programs, name, &around)).collect::<Result<_, _>>()?;
             Ok(Reader::Iter(IterSource { links, record_size: *record_size as usize, schedule: source.schedule }))
         }
     }
@@ -156,10 +159,8 @@ fn entries(
     Ok(MapSource { name: name.to_owned(), map: fd, shape, max_entries: info.max_entries(), schedule })
 }
 
-fn link(gadget: &str, programs: &[LoadedProgram], name: &str) -> Result<(String, OwnedFd), LoadError> {
+fn link(gadget: &str, programs: &[LoadedProgram], name: &str, around: &Around<'_>) -> Result<(String, OwnedFd), LoadError> {
     let missing = || LoadError::Invalid(format!("gadget {gadget:?} has no iterator program {name:?}, which its data source needs"));
     let program = programs.iter().find(|p| p.name == name && matches!(p.hook, Hook::Iterator(_))).ok_or_else(missing)?;
-    let link = bpf::iterator_link(program.fd.as_fd(), None);
-    let link = link.map_err(|e| LoadError::kernel(format!("link program {name:?} to {}", program.hook), e))?;
-    Ok((name.to_owned(), link))
+    Ok((name.to_owned(), attach::iterator(program, around)?))
 }

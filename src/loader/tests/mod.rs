@@ -5,7 +5,7 @@ mod gadgets;
 mod kernel;
 
 use super::error::explain;
-use super::hook::Hook;
+use super::hook::{Hook, SocketHook, is_sleepable};
 use super::maps::ring_bytes;
 use super::program::last_lines;
 
@@ -17,7 +17,14 @@ fn sections_name_hooks() {
     assert_eq!(Hook::parse("raw_tp/block_rq_issue"), Hook::RawTracepoint("block_rq_issue".into()));
     assert_eq!(Hook::parse("tp_btf/x"), Hook::TypedTracepoint("x".into()));
     assert_eq!(Hook::parse("iter/task"), Hook::Iterator("task".into()));
-    for other in ["socket1", "tracepoint/x", "kprobe/", "uprobe/libc:malloc", ""] {
+    assert_eq!(Hook::parse("lsm.s/file_open"), Hook::Lsm("file_open".into()));
+    assert_eq!(Hook::parse("sk_skb/verdict"), Hook::Sockets(SocketHook::Verdict));
+    assert_eq!(Hook::parse("sk_msg/x"), Hook::parse("sk_msg"));
+    assert_eq!(Hook::parse("sockops").program_type(), Some((13, 3)));
+    assert_eq!(Hook::parse("cgroup_skb/egress/x").program_type(), Some((8, 1)));
+    assert_eq!(Hook::parse("cgroup/sock_release").program_type(), Some((9, 34)));
+    assert!(is_sleepable("?fentry.s/f") && !is_sleepable("fentry/f.s"));
+    for other in ["tracepoint/x", "kprobe/", "sk_skb", "cgroup_skb/sideways", "cgroup_skb", "xdp", "fmod_ret/f", ""] {
         assert_eq!(Hook::parse(other), Hook::Other, "{other}");
     }
 }
@@ -26,7 +33,9 @@ fn sections_name_hooks() {
 fn metadata_aims_programs_elsewhere_but_not_trampolines() {
     assert_eq!(Hook::parse("kprobe/dummy").aimed_at("vfs_read"), Hook::Kprobe("vfs_read".into()));
     assert_eq!(Hook::parse("tracepoint/a/b").aimed_at("c/d"), Hook::parse("tp/c/d"));
+    assert_eq!(Hook::parse("tracepoint/a/b").aimed_at("c"), Hook::Other);
     assert_eq!(Hook::parse("fentry/f").aimed_at("g"), Hook::Fentry("f".into()));
+    assert_eq!(Hook::parse("lsm/f").aimed_at("g"), Hook::Lsm("f".into()));
 }
 
 #[test]
