@@ -13,6 +13,7 @@ use super::{host_path, mounts};
 const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 /// What our probes are listed under.
 const GROUP: &str = "gadgetry";
+const PROBES: &str = "kprobe_events";
 
 /// The id of a tracepoint, which `perf_event_open` takes.
 ///
@@ -55,7 +56,7 @@ impl Probe {
     /// A probe on entry into a function, or on the return from it.
     ///
     /// # Errors
-    /// NotFound or InvalidInput when there is no such function, or no list of probes (the kernel has no kprobes).
+    /// NotFound or InvalidInput when there is no such function, Unsupported when the kernel has no kprobes.
     pub fn create(function: &str, on_return: bool) -> io::Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         if function.is_empty() || !function.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.') {
@@ -63,6 +64,10 @@ impl Probe {
         }
         let name = format!("probe_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let kind = if on_return { 'r' } else { 'p' };
+        if let Err(error) = open(PROBES, libc::O_WRONLY | libc::O_APPEND).map(drop) {
+            let text = format!("the kernel has no kprobes (CONFIG_KPROBES and CONFIG_KPROBE_EVENTS): {error}");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
         command(&format!("{kind}:{GROUP}/{name} {function}"))?;
         Ok(Probe { name })
     }
@@ -86,7 +91,7 @@ impl Drop for Probe {
 
 fn command(line: &str) -> io::Result<()> {
     // Appending: opening it to write anew would remove the probes of everybody else.
-    open("kprobe_events", libc::O_WRONLY | libc::O_APPEND)?.write_all(format!("{line}\n").as_bytes())
+    open(PROBES, libc::O_WRONLY | libc::O_APPEND)?.write_all(format!("{line}\n").as_bytes())
 }
 
 fn open(path: &str, flags: libc::c_int) -> io::Result<File> {

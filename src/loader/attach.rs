@@ -11,7 +11,7 @@ use super::error::LoadError;
 use super::hook::{Cgroup, Hook, ITERATORS, MAP_ELEMENTS};
 use super::object::LoadedProgram;
 use super::suggest;
-use crate::kernel::{bpf, cgroupfs, features, perf, tracefs};
+use crate::kernel::{bpf, cgroupfs, features, kallsyms, perf, tracefs};
 
 #[cfg(target_arch = "x86_64")]
 const SYSCALL_PREFIX: &str = "__x64_";
@@ -147,8 +147,9 @@ fn kprobe(program: &LoadedProgram, function: &str, on_return: bool) -> Result<Ve
     let attached = opened.and_then(|(event, probe)| Ok((perf::attach(program.fd.as_fd(), event)?, probe)));
     match attached {
         Ok((held, _probe)) => Ok(vec![Link { first: None, _held: held, _probe }]),
-        Err(error) if missing(&error) && crate::kernel::kallsyms::has_function(function).is_ok_and(|there| !there) => Err(no_hook(program)),
-        Err(error) => Err(refusal(program, error)),
+        // Some functions are there but may not be probed, which the kernel says with the same errors.
+        Err(error) if missing(&error) && !kallsyms::has_function(function).unwrap_or(false) => Err(no_hook(program)),
+        Err(error) => Err(refused(program, error)),
     }
 }
 
@@ -190,8 +191,12 @@ fn watch_sockets(program: &LoadedProgram, around: &Around<'_>) -> Result<Vec<Lin
 fn refusal(program: &LoadedProgram, error: io::Error) -> LoadError {
     match error.kind() {
         io::ErrorKind::NotFound => no_hook(program),
-        _ => LoadError::kernel(format!("attach program {:?} to {}", program.name, program.hook), error),
+        _ => refused(program, error),
     }
+}
+
+fn refused(program: &LoadedProgram, error: io::Error) -> LoadError {
+    LoadError::kernel(format!("attach program {:?} to {}", program.name, program.hook), error)
 }
 
 fn no_hook(program: &LoadedProgram) -> LoadError {

@@ -4,3 +4,6 @@
 
 mod harness;
 mod markers;
+mod params;
+mod programs;
+mod trigger;

@@ -180,7 +180,7 @@ fn disabled_programs_in_maps_are_loaded() {
         return;
     }
     let source = "SEC(\"raw_tp/gadget_program_disabled\") int target(void *ctx) { return 0; }\n\
-                  struct { __uint(type, 3); __uint(max_entries, 1); __uint(key_size, 4); int (*values[])(void *); } tails SEC(\".maps\") = \
+                  struct { __uint(type, 3); __uint(max_entries, 1); __uint(key_size, 4); __uint(value_size, 4); int (*values[])(void *); } tails SEC(\".maps\") = \
                   { .values = { &target } };\n\
                   SEC(\"raw_tp/sched_switch\") int jump(void *ctx) { ((long (*)(void *, void *, __u32))12)(ctx, &tails, 0); return 0; }";
     let mut loaded = load_with(&gadget(source, ""), &[], None).unwrap();
