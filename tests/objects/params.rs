@@ -23,7 +23,10 @@ fn refusal(params: &[(&str, &str)]) -> String {
 fn defaults_have_their_precedence() {
     with_each_compiler(|compiler| {
         let event = echo(compiler, &[]);
-        assert_eq!((&event["i32"], &event["un8"], &event["un32"], &event["text"]), (&(-32).into(), &88.into(), &3232.into(), &"metadata".into()));
+        assert_eq!(
+            (&event["i32"], &event["un8"], &event["un32"], &event["text"]),
+            (&(-32).into(), &88.into(), &3232.into(), &"metadata".into())
+        );
         assert_golden("params_defaults", &event, &["user"]);
     });
     seen("params: defaults");

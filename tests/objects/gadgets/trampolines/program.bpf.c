@@ -1,0 +1,34 @@
+// Trampolines on a function; one program may sleep.
+#include "../shared/hits.h"
+
+SEC("fentry/vfs_fsync")
+int BPF_PROG(enter)
+{
+	if (ours())
+		report(ctx, "fentry", 1);
+	return 0;
+}
+
+SEC("fexit/vfs_fsync")
+int BPF_PROG(leave)
+{
+	if (ours())
+		report(ctx, "fexit", 1);
+	return 0;
+}
+
+SEC("fentry.s/__x64_sys_getppid")
+int BPF_PROG(enter_sleepable)
+{
+	if (ours())
+		report(ctx, "fentry.s", 1);
+	return 0;
+}
+
+SEC("fentry/vfs_read")
+int BPF_PROG(off)
+{
+	if (ours())
+		report(ctx, "off", 1);
+	return 0;
+}
