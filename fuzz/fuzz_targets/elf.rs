@@ -1,10 +1,8 @@
 //! Any bytes as a gadget's object: opening and preparing it end in an answer.
 #![no_main]
 
-use std::collections::BTreeMap;
-
 use gadgetry::gadget;
-use gadgetry::gadget::btf::Btf;
+use gadgetry::gadget::btf::{Btf, KernelTypes};
 use gadgetry::image::GadgetImage;
 use gadgetry::loader::prepare::{KernelFacts, Target, prepare};
 
@@ -25,15 +23,7 @@ impl KernelFacts for Facts {
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let image = GadgetImage {
-        reference: String::new(),
-        digest: String::new(),
-        version: String::new(),
-        annotations: BTreeMap::new(),
-        metadata: Vec::new(),
-        ebpf: Some(bytes.to_vec()),
-        wasm: None,
-    };
+    let image = GadgetImage { ebpf: Some(bytes.to_vec()), ..GadgetImage::default() };
     let _ = gadget::open(&image, "fuzz");
-    let _ = prepare(bytes, &Target { btf: &Btf::empty(), facts: &Facts });
+    let _ = prepare(bytes, &Target { btf: &KernelTypes::of(Btf::empty()), facts: &Facts });
 });

@@ -36,6 +36,8 @@ pub struct Gadget {
     pub manifest: Manifest,
     /// The ELF object as it is in the image; a gadget may have none.
     pub object: Option<Vec<u8>>,
+    /// Types of kernels that have none of their own: a gzip-compressed tar.
+    pub btfgen: Option<Vec<u8>>,
     /// What users can set.
     pub params: Vec<ParamSpec>,
     /// Where records come from.

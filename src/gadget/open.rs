@@ -46,7 +46,8 @@ pub fn open(image: &GadgetImage, instance: &str) -> Result<Gadget, GadgetError> 
     let name = || image.reference.clone();
     let manifest = Manifest::parse(&image.metadata).map_err(|source| GadgetError::Manifest { image: name(), source })?;
     let identity = identity(image, &manifest, instance);
-    let mut gadget = Gadget { identity, manifest, object: image.ebpf.clone(), ..Gadget::default() };
+    let (object, btfgen) = (image.ebpf.clone(), image.btfgen.clone());
+    let mut gadget = Gadget { identity, manifest, object, btfgen, ..Gadget::default() };
     let Some(bytes) = &image.ebpf else { return Ok(gadget) };
     let elf = Elf::parse(bytes).map_err(|source| GadgetError::Elf { image: name(), source })?;
     let section = elf.section(".BTF").ok_or_else(|| GadgetError::NoBtf { image: name() })?;

@@ -9,14 +9,16 @@ use std::path::PathBuf;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 
 use super::error::ImageError;
-use super::pack::{CONFIG_TYPE, EBPF_TYPE, REF_NAME, WASM_TYPE, digest_of};
+use super::pack::{BTFGEN_TYPE, CONFIG_TYPE, EBPF_TYPE, REF_NAME, WASM_TYPE, digest_of};
 
 /// Bytes an index or manifest may have.
 const DOCUMENT_LIMIT: u64 = 4 << 20;
 /// Bytes `gadget.yaml` may have.
 const METADATA_LIMIT: u64 = 1 << 20;
-/// Bytes an object or module may have.
+/// Bytes a module or an archive of kernel types may have.
 const LAYER_LIMIT: u64 = 64 << 20;
+/// Bytes an object may have; upstream's have 50 to 900 KiB.
+pub(super) const OBJECT_LIMIT: u64 = 8 << 20;
 
 /// Where the files of a layout come from.
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ pub struct Parts {
     pub ebpf: Option<Vec<u8>>,
     /// The WASM module.
     pub wasm: Option<Vec<u8>>,
+    /// Types of kernels that have none of their own.
+    pub btfgen: Option<Vec<u8>>,
 }
 
 impl Files<'_> {
@@ -54,11 +58,13 @@ impl Files<'_> {
             metadata: self.metadata(manifest.config())?,
             ebpf: None,
             wasm: None,
+            btfgen: None,
         };
         for layer in manifest.layers() {
             match layer.media_type().as_ref() {
-                EBPF_TYPE => set_once(&mut parts.ebpf, self.blob(layer, "eBPF layer", LAYER_LIMIT)?, layer)?,
+                EBPF_TYPE => set_once(&mut parts.ebpf, self.blob(layer, "eBPF layer", OBJECT_LIMIT)?, layer)?,
                 WASM_TYPE => set_once(&mut parts.wasm, self.blob(layer, "WASM layer", LAYER_LIMIT)?, layer)?,
+                BTFGEN_TYPE => set_once(&mut parts.btfgen, self.blob(layer, "layer of kernel types", LAYER_LIMIT)?, layer)?,
                 unknown => tracing::warn!(reference, media_type = unknown, "image layer of an unknown type is left out"),
             }
         }

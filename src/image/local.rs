@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::layout::OBJECT_LIMIT;
 use super::{GadgetImage, ImageError};
-
-/// Largest object or metadata file that is read, in bytes.
-const MAX_FILE: u64 = 64 << 20;
 
 /// Whether a reference means a place on disk: it begins with `/`, `./` or `../`, or is `.` or `..`.
 pub(super) fn is_path(reference: &str) -> bool {
@@ -30,8 +28,8 @@ fn object(folder: &Path) -> Result<Option<PathBuf>, ImageError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
     let failed = |source| ImageError::Io { action: "read", path: path.to_owned(), source };
-    if std::fs::metadata(path).map_err(failed)?.len() > MAX_FILE {
-        return Err(failed(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it is larger than 64 MiB")));
+    if std::fs::metadata(path).map_err(failed)?.len() > OBJECT_LIMIT {
+        return Err(failed(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it is larger than 8 MiB")));
     }
     std::fs::read(path).map_err(failed)
 }

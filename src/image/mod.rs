@@ -64,7 +64,7 @@ pub fn open(reference: &str) -> Result<GadgetImage, ImageError> {
         metadata: parts.metadata,
         ebpf: parts.ebpf,
         wasm: parts.wasm,
-        btfgen: None,
+        btfgen: parts.btfgen,
     })
 }
 

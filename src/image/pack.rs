@@ -22,6 +22,8 @@ pub const CONFIG_TYPE: &str = "application/vnd.gadget.config.v1+yaml";
 pub const EBPF_TYPE: &str = "application/vnd.gadget.ebpf.program.v1+binary";
 /// A layer with one WASM module.
 pub const WASM_TYPE: &str = "application/vnd.gadget.wasm.program.v1+binary";
+/// A layer with types of kernels that have none of their own, as a compressed archive.
+pub const BTFGEN_TYPE: &str = "application/vnd.gadget.btfgen.v1+binary";
 /// Annotation that names an image in a layout's `index.json`: the normalised reference.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Annotation with the gadget's version.

@@ -255,13 +255,30 @@ pub struct Code<'a> {
     pub lines: (&'a [u8], usize),
 }
 
+/// Types of kernel modules that a program needs.
+#[derive(Clone, Copy, Default)]
+pub struct ModuleTypes<'a> {
+    /// Where [`Code::attach_to`] is an id of; the kernel itself if there is none.
+    pub attach_to: Option<BorrowedFd<'a>>,
+    /// By the number that calls of their functions have; the first one is not used.
+    pub called: &'a [RawFd],
+}
+
 /// Verifies and loads a program. With `log` the verifier writes into it what it saw.
 ///
 /// # Errors
 /// The kernel's.
 pub fn load_program(code: &Code<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
+    load_program_with(code, ModuleTypes::default(), log)
+}
+
+/// As [`load_program`], for programs that have to do with kernel modules.
+///
+/// # Errors
+/// The kernel's.
+pub fn load_program_with(code: &Code<'_>, modules: ModuleTypes<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
     const PROG_LOAD: u32 = 5;
-    let mut attr = [0u8; 120];
+    let mut attr = [0u8; 128];
     put32(&mut attr, 0, code.kind);
     put32(&mut attr, 4, code.instructions.len() as u32);
     put64(&mut attr, 8, code.instructions.as_ptr() as u64);
@@ -283,6 +300,8 @@ pub fn load_program(code: &Code<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
         put_records(&mut attr, 92, code.lines);
     }
     put32(&mut attr, 108, code.attach_to);
+    put32(&mut attr, 112, modules.attach_to.map_or(0, |fd| fd.as_raw_fd() as u32));
+    put64(&mut attr, 120, if modules.called.is_empty() { 0 } else { modules.called.as_ptr() as u64 });
     call_for_fd(PROG_LOAD, &mut attr)
 }
 

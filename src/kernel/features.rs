@@ -37,6 +37,30 @@ pub fn has_batch_operations() -> bool {
     *PROBE.get_or_init(|| probe_batch().unwrap_or(false))
 }
 
+/// Helper `bpf_ktime_get_boot_ns` (5.8).
+pub const KTIME_GET_BOOT_NS: i32 = 125;
+
+/// Whether programs of any type can call a helper that takes no arguments. True when nobody can tell for lack of permission.
+pub fn has_helper(helper: i32) -> bool {
+    use aya_obj::generated::bpf_insn;
+    const SOCKET_FILTER: u32 = 1;
+    let instruction = |code, imm| bpf_insn { code, imm, off: 0, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(0, 0) };
+    let instructions = [instruction(0x85, helper), instruction(0xb7, 0), instruction(0x95, 0)];
+    let code = super::bpf::Code {
+        name: "probe",
+        kind: SOCKET_FILTER,
+        attach_type: 0,
+        attach_to: 0,
+        flags: 0,
+        instructions: &instructions,
+        license: c"GPL",
+        btf: None,
+        functions: (&[], 0),
+        lines: (&[], 0),
+    };
+    !matches!(super::bpf::load_program(&code, &mut []), Err(error) if error.raw_os_error() == Some(libc::EINVAL))
+}
+
 /// Whether the kernel is locked down so far that programs may not read its memory (`confidentiality`).
 pub fn locked_down() -> bool {
     security_file("lockdown").contains("[confidentiality]")

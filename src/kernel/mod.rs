@@ -8,6 +8,7 @@ pub mod features;
 pub mod kallsyms;
 pub mod limits;
 pub mod memory;
+pub mod module_types;
 pub mod mounts;
 pub mod perf;
 pub mod priority;

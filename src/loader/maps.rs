@@ -62,6 +62,11 @@ impl Maps {
         self.bound.iter().map(|(name, fd, map)| (name.as_str(), *fd, map))
     }
 
+    /// A map by its name.
+    pub(super) fn get(&self, name: &str) -> Option<BorrowedFd<'_>> {
+        self.own.get(name).map(|map| map.fd().as_fd())
+    }
+
     /// The maps that are ours.
     pub(super) fn into_own(self) -> HashMap<String, MapData> {
         self.own

@@ -3,7 +3,9 @@
 mod attach;
 mod error;
 mod filter;
+mod guard;
 mod hook;
+mod initial;
 mod maps;
 mod object;
 mod plan;
@@ -25,6 +27,7 @@ use std::time::Instant;
 use aya::maps::MapData;
 
 use crate::gadget::Gadget;
+use crate::gadget::btf::Places;
 use crate::kernel::limits;
 use attach::{Around, Link};
 pub use error::LoadError;
@@ -45,12 +48,14 @@ pub struct Options<'a> {
     pub ring_bytes: Option<u32>,
     /// Values for [`Gadget::host_variables`], by what the host calls them. Those that the gadget does not have are left out.
     pub variables: &'a [(String, Vec<u8>)],
+    /// Where the kernel's types are; this machine's usual places when there is none.
+    pub types: Option<&'a Places>,
 }
 
 impl<'a> Options<'a> {
     /// These parameters, everything else as the gadget has it.
     pub fn new(params: &'a BTreeMap<String, String>) -> Self {
-        Options { params, mntns_filter: None, ring_bytes: None, variables: &[] }
+        Options { params, mntns_filter: None, ring_bytes: None, variables: &[], types: None }
     }
 }
 

@@ -3,7 +3,7 @@
 //! aya's own loader parses the kernel's whole BTF on every call (25 ms and 13 MB) and can share a map only through bpffs.
 
 use std::collections::{HashMap, HashSet};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use aya::maps::MapData;
 use aya_obj::Object;
@@ -11,13 +11,15 @@ use aya_obj::btf::Btf;
 
 use super::error::LoadError;
 use super::hook::Hook;
+use super::initial;
 use super::maps::{Maps, Wishes};
+use super::prepare::Slot;
 use super::program;
 use super::suggest;
-use crate::gadget::btf::Btf as KernelTypes;
+use crate::gadget::btf::KernelTypes;
 use crate::kernel::{
-    bpf::{self, Code},
-    translated,
+    bpf::{self, Code, ModuleTypes},
+    module_types, translated,
 };
 
 /// A program to be loaded.
@@ -50,6 +52,10 @@ pub(super) struct Image<'a> {
     /// The gadget's name, for errors.
     pub gadget: &'a str,
     object: Object,
+    /// What maps hold from the beginning.
+    initial: Vec<Slot>,
+    /// Kernel modules whose functions are called.
+    modules: Vec<String>,
 }
 
 impl<'a> Image<'a> {
@@ -58,7 +64,13 @@ impl<'a> Image<'a> {
         let mut object = Object::parse(bytes).map_err(|e| LoadError::object(format!("read object of gadget {gadget:?}"), e))?;
         let globals = globals.iter().map(|(name, value)| (name.as_str(), (value.as_slice(), true))).collect();
         object.patch_map_data(globals).map_err(|e| LoadError::object(format!("set variables of gadget {gadget:?}"), e))?;
-        Ok(Image { gadget, object })
+        Ok(Image { gadget, object, initial: Vec::new(), modules: Vec::new() })
+    }
+
+    /// With what `prepare` has found out.
+    pub(super) fn with(mut self, initial: Vec<Slot>, modules: Vec<String>) -> Self {
+        (self.initial, self.modules) = (initial, modules);
+        self
     }
 
     /// A map's declaration.
@@ -74,18 +86,20 @@ impl<'a> Image<'a> {
     /// Fits the programs to `target`, makes the maps, and loads the wanted programs. Hooks are looked up in `kernel`, which `target` is a part of.
     pub(super) fn load(
         mut self,
-        target: &Btf,
-        kernel: &KernelTypes<'_>,
+        target: Btf,
+        kernel: &KernelTypes,
         wishes: &Wishes<'_>,
         wanted: Vec<Wanted>,
     ) -> Result<(Vec<LoadedProgram>, HashMap<String, MapData>), LoadError> {
         let btf = self.load_types()?;
         let gadget = self.gadget;
         let fail = |e| LoadError::object(format!("fit object of gadget {gadget:?} to the kernel's types"), e);
-        self.object.relocate_btf(target).map_err(fail)?;
+        self.object.relocate_btf(&target).map_err(fail)?;
+        drop(target);
         let maps = Maps::create(gadget, std::mem::take(&mut self.object.maps), wishes, btf.as_ref().map(AsFd::as_fd))?;
         self.bind(&maps)?;
         let programs = self.load_programs(btf.as_ref(), kernel, wanted)?;
+        initial::fill(gadget, &self.initial, |name| maps.get(name), &programs)?;
         Ok((programs, maps.into_own()))
     }
 
@@ -118,11 +132,16 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    fn load_programs(&self, btf: Option<&OwnedFd>, kernel: &KernelTypes<'_>, wanted: Vec<Wanted>) -> Result<Vec<LoadedProgram>, LoadError> {
+    fn load_programs(&self, btf: Option<&OwnedFd>, kernel: &KernelTypes, wanted: Vec<Wanted>) -> Result<Vec<LoadedProgram>, LoadError> {
         let mut loaded = Vec::with_capacity(wanted.len());
+        let called = self.modules.iter().map(|m| module_types(m)).collect::<Result<Vec<_>, _>>()?;
+        // Index 0 stands for the kernel itself.
+        let called: Vec<RawFd> =
+            if called.is_empty() { Vec::new() } else { [0].into_iter().chain(called.iter().map(AsRawFd::as_raw_fd)).collect() };
         for wanted in wanted {
-            let attach_to = attach_id(kernel, &wanted.name, &wanted.hook)?;
-            let (fd, switched_off) = self.load_program(&wanted, attach_to, btf)?;
+            let (attach_to, module) = attach_id(kernel, &wanted.name, &wanted.hook)?;
+            let modules = ModuleTypes { attach_to: module.as_ref().map(AsFd::as_fd), called: &called };
+            let (fd, switched_off) = self.load_program(&wanted, (attach_to, modules), btf)?;
             let Wanted { name, hook, disabled, .. } = wanted;
             loaded.push(LoadedProgram { name, hook, fd, switched_off: switched_off || disabled });
         }
@@ -130,7 +149,12 @@ impl<'a> Image<'a> {
     }
 
     /// The program, and whether it is switched off.
-    fn load_program(&self, wanted: &Wanted, attach_to: u32, btf: Option<&OwnedFd>) -> Result<(OwnedFd, bool), LoadError> {
+    fn load_program(
+        &self,
+        wanted: &Wanted,
+        (attach_to, modules): (u32, ModuleTypes<'_>),
+        btf: Option<&OwnedFd>,
+    ) -> Result<(OwnedFd, bool), LoadError> {
         let Wanted { name, hook, .. } = wanted;
         let missing = || LoadError::Invalid(format!("gadget {:?} has no program {name:?}", self.gadget));
         let program = self.object.programs.get(name).ok_or_else(missing)?;
@@ -139,7 +163,7 @@ impl<'a> Image<'a> {
         let (kind, attach_type) = hook.program_type().ok_or_else(unsupported)?;
         let functions = function.func_info.func_info_bytes();
         let lines = function.line_info.line_info_bytes();
-        let fd = program::load(&Code {
+        let code = Code {
             name,
             kind,
             attach_type,
@@ -150,17 +174,29 @@ impl<'a> Image<'a> {
             btf: btf.map(AsFd::as_fd),
             functions: (&functions, function.func_info_rec_size),
             lines: (&lines, function.line_info_rec_size),
-        })?;
+        };
+        let fd = program::load(&code, modules)?;
         // A kernel that does not tell is no reason to leave a program out.
         let switched_off = !hook.result_counts() && translated::is_switched_off(fd.as_fd(), &function.instructions).unwrap_or(false);
         Ok((fd, switched_off))
     }
 }
 
-/// The kernel's id of the type that stands for a hook; 0 where none is needed.
-fn attach_id(kernel: &KernelTypes<'_>, program: &str, hook: &Hook) -> Result<u32, LoadError> {
-    let Some((name, kind)) = hook.kernel_type() else { return Ok(0) };
+/// The kernel's id of the type that stands for a hook, 0 where none is needed, and the types of the module it is in.
+fn attach_id(kernel: &KernelTypes, program: &str, hook: &Hook) -> Result<(u32, Option<OwnedFd>), LoadError> {
+    let Some((name, kind)) = hook.kernel_type() else { return Ok((0, None)) };
     let missing =
         || LoadError::NoHook { program: program.to_owned(), hook: hook.to_string(), suggestion: suggest::hook(hook, Some(kernel)) };
-    kernel.find(&name, kind).ok_or_else(missing)
+    if !kernel.is_native() {
+        return Err(missing());
+    }
+    if let Some(id) = kernel.find(&name, kind) {
+        return Ok((id, None));
+    }
+    let found = kernel.find_in_modules(&name, kind).ok_or_else(missing)?;
+    Ok((found.id, Some(module_types(&found.module)?)))
+}
+
+fn module_types(module: &str) -> Result<OwnedFd, LoadError> {
+    module_types::open(module).map_err(|source| LoadError::kernel(format!("open the types of kernel module {module:?}"), source))
 }

@@ -7,6 +7,7 @@ use object::{Object as _, ObjectSymbol as _};
 
 use super::error::LoadError;
 use super::filter::MntnsFilter;
+use super::guard::guarded;
 use super::hook::{self, Hook};
 use super::maps::{RINGBUF, Wishes};
 use super::object::{Image, Wanted};
@@ -14,7 +15,7 @@ use super::prepare::{Host, Prepared, Target, prepare};
 use super::reader::Schedule;
 use super::{Loaded, Options, micros};
 use crate::component::nearest;
-use crate::gadget::btf::Btf as KernelTypes;
+use crate::gadget::btf::{KernelTypes, Places};
 use crate::gadget::{Gadget, Origin, ParamSpec, ProgramSpec, SourceSpec, params};
 
 /// The map of mount namespaces, as programs know it.
@@ -61,23 +62,29 @@ impl<'a> Plan<'a> {
     pub(super) fn load(mut self, options: &Options<'_>) -> Result<Loaded, LoadError> {
         let name = self.gadget.identity.name.as_str();
         let began = Instant::now();
-        let kernel = KernelTypes::kernel().map_err(|e| LoadError::NoBtf { source: Box::new(e) })?;
+        let kernel = self.kernel_types(options)?;
         let types_in = micros(began);
-        let (object, target) = prepare_for(name, self.object, &kernel)?;
+        let (prepared, target) = guarded(|| format!("prepare object of gadget {name:?}"), || prepare_for(name, self.object, &kernel))?;
+        let Prepared { object, initial, modules, .. } = prepared;
         let prepared_in = micros(began);
         let symbols = Symbols::read(&object);
         let filters = self.filter(options, &symbols);
         let object_began = Instant::now();
-        let prepared = Image::parse(name, &object, &self.globals)?;
+        let prepared = guarded(|| format!("read object of gadget {name:?}"), || Image::parse(name, &object, &self.globals))?;
+        // A disabled program is needed all the same when a map holds it from the start.
+        let in_maps: HashSet<String> = initial.iter().filter(|slot| slot.program).map(|slot| slot.value.clone()).collect();
+        self.wanted.retain(|w| !w.disabled || in_maps.contains(&w.name));
+        let prepared = prepared.with(initial, modules);
+        drop(object);
         let mut wishes = Wishes { entries: entries(&prepared, &self.globals, &symbols), ..Wishes::default() };
         self.size_rings(&prepared, options, &mut wishes);
         if let Some(filter) = options.mntns_filter.filter(|_| filters) {
             check_filter(name, &prepared)?;
             wishes.shared.push((FILTER_MAP, filter.map()));
         }
-        // A disabled program is needed all the same when a map holds it from the start.
-        self.wanted.retain(|w| !w.disabled || symbols.in_maps.contains(&w.name));
-        let (programs, maps) = prepared.load(&target, &kernel, &wishes, self.wanted)?;
+        let wanted = self.wanted;
+        let load = || prepared.load(target, &kernel, &wishes, wanted);
+        let (programs, maps) = guarded(|| format!("load object of gadget {name:?}"), load)?;
         tracing::debug!(
             gadget = name,
             types_micros = types_in,
@@ -97,6 +104,15 @@ impl<'a> Plan<'a> {
             traces: self.traces,
             ..Loaded::default()
         })
+    }
+
+    fn kernel_types(&self, options: &Options<'_>) -> Result<KernelTypes, LoadError> {
+        let archive = self.gadget.btfgen.as_deref();
+        let types = match options.types {
+            Some(places) => KernelTypes::read(places, archive),
+            None => KernelTypes::read(&Places::here(), archive),
+        };
+        types.map_err(|e| LoadError::NoBtf { source: Box::new(e) })
     }
 
     /// Switches filtering on where the programs can do it.
@@ -121,11 +137,11 @@ impl<'a> Plan<'a> {
 }
 
 /// Makes the object one that aya takes, and the part of the kernel's types that it is fitted to.
-fn prepare_for(gadget: &str, object: &[u8], kernel: &KernelTypes<'_>) -> Result<(Vec<u8>, aya_obj::btf::Btf), LoadError> {
+fn prepare_for(gadget: &str, object: &[u8], kernel: &KernelTypes) -> Result<(Prepared, aya_obj::btf::Btf), LoadError> {
     let fail = |e| LoadError::object(format!("prepare object of gadget {gadget:?}"), e);
-    let Prepared { object, target_btf, .. } = prepare(object, &Target { btf: kernel, facts: &Host::new() }).map_err(fail)?;
-    let types = aya_obj::btf::Btf::parse(&target_btf, Default::default());
-    Ok((object, types.map_err(|e| LoadError::object(format!("read the kernel's types for gadget {gadget:?}"), e))?))
+    let mut prepared = prepare(object, &Target { btf: kernel, facts: &Host::new() }).map_err(fail)?;
+    let types = aya_obj::btf::Btf::parse(&std::mem::take(&mut prepared.target_btf), Default::default());
+    Ok((prepared, types.map_err(|e| LoadError::object(format!("read the kernel's types for gadget {gadget:?}"), e))?))
 }
 
 /// A value for each parameter, the user's or the default.
@@ -258,15 +274,13 @@ fn check_filter(gadget: &str, prepared: &Image<'_>) -> Result<(), LoadError> {
 /// The initial values of read-only variables, and which symbols there are.
 struct Symbols {
     names: HashSet<String>,
-    /// Functions that maps hold from the start.
-    in_maps: HashSet<String>,
     constants: HashMap<String, Vec<u8>>,
 }
 
 impl Symbols {
     /// An unreadable object has none; parsing it reports that later.
     fn read(bytes: &[u8]) -> Self {
-        let mut symbols = Symbols { names: HashSet::new(), in_maps: HashSet::new(), constants: HashMap::new() };
+        let mut symbols = Symbols { names: HashSet::new(), constants: HashMap::new() };
         let Ok(file) = object::File::parse(bytes) else { return symbols };
         for symbol in file.symbols() {
             let Ok(name) = symbol.name() else { continue };
@@ -275,23 +289,12 @@ impl Symbols {
                 symbols.constants.insert(name.to_owned(), value);
             }
         }
-        symbols.in_maps = functions_in_maps(&file);
         symbols
     }
 
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.constants.get(name).map(Vec::as_slice)
     }
-}
-
-fn functions_in_maps(file: &object::File<'_>) -> HashSet<String> {
-    use object::{ObjectSection as _, ObjectSymbol as _, RelocationTarget, SymbolKind};
-    let relocations = file.section_by_name(".maps").into_iter().flat_map(|section| section.relocations().collect::<Vec<_>>());
-    let symbols = relocations.filter_map(|(_, relocation)| match relocation.target() {
-        RelocationTarget::Symbol(index) => file.symbol_by_index(index).ok(),
-        _ => None,
-    });
-    symbols.filter(|s| s.kind() == SymbolKind::Text).filter_map(|s| s.name().ok().map(str::to_owned)).collect()
 }
 
 fn constant(file: &object::File<'_>, symbol: &object::Symbol<'_, '_>) -> Option<Vec<u8>> {

@@ -2,11 +2,11 @@
 
 use super::hook::Hook;
 use crate::component::nearest;
-use crate::gadget::btf::{Btf, Kind};
+use crate::gadget::btf::{KernelTypes, Kind, Places};
 use crate::kernel::tracefs;
 
 /// The nearest hook of the same kind. `kernel` is the kernel's types, where they are at hand.
-pub(super) fn hook(hook: &Hook, kernel: Option<&Btf<'_>>) -> Option<String> {
+pub(super) fn hook(hook: &Hook, kernel: Option<&KernelTypes>) -> Option<String> {
     let (prefix, kind, name) = match hook {
         Hook::Tracepoint { category, name } => return tracepoint(&format!("{category}/{name}")),
         Hook::RawTracepoint(name) | Hook::TypedTracepoint(name) => ("btf_trace_", Kind::Typedef, name),
@@ -16,11 +16,11 @@ pub(super) fn hook(hook: &Hook, kernel: Option<&Btf<'_>>) -> Option<String> {
     };
     match kernel {
         Some(kernel) => named(kernel, prefix, kind, name),
-        None => named(&Btf::kernel().ok()?, prefix, kind, name),
+        None => named(&KernelTypes::read(&Places::here(), None).ok()?, prefix, kind, name),
     }
 }
 
-fn named(kernel: &Btf<'_>, prefix: &str, kind: Kind, name: &str) -> Option<String> {
+fn named(kernel: &KernelTypes, prefix: &str, kind: Kind, name: &str) -> Option<String> {
     let candidates = kernel.ids().filter(|id| kernel.get(*id).is_ok_and(|t| t.kind == kind));
     nearest(name, candidates.filter_map(|id| kernel.name(id).strip_prefix(prefix))).map(str::to_owned)
 }

@@ -12,7 +12,12 @@ impl Btf<'_> {
     /// # Errors
     /// When a reference leads nowhere or the result would be too large.
     pub fn merge(&self, other: &Btf<'_>, roots: &[u32]) -> Result<Btf<'static>, BtfError> {
-        let mut into = Btf { types: self.types.to_vec().into(), strings: self.strings.to_vec().into(), offsets: self.offsets.clone() };
+        let mut into = Btf {
+            base: self.base.clone(),
+            types: self.types.to_vec().into(),
+            strings: self.strings.to_vec().into(),
+            offsets: self.offsets.clone(),
+        };
         Copier::new(other, &mut into, BTreeSet::new(), false).run(roots.to_vec())?;
         Ok(into)
     }
@@ -25,18 +30,32 @@ impl Btf<'_> {
     /// # Errors
     /// When a reference leads nowhere or the result would be too large.
     pub fn subset(&self, names: &BTreeSet<&str>) -> Result<Btf<'static>, BtfError> {
+        let mut into = Btf::empty();
+        self.subset_into(names, &mut into)?;
+        Ok(into)
+    }
+
+    /// Appends a subset to another blob. Says which of the names it had.
+    ///
+    /// # Errors
+    /// As [`Btf::subset`].
+    pub fn subset_into<'n>(&self, names: &BTreeSet<&'n str>, into: &mut Btf<'static>) -> Result<BTreeSet<&'n str>, BtfError> {
         let mut roots = Vec::new();
+        let mut found = BTreeSet::new();
         let skipped = [Kind::Func, Kind::Var, Kind::Datasec, Kind::DeclTag, Kind::TypeTag].map(|kind| kind as u32);
         for (index, id) in self.ids().enumerate() {
             let Some((name, kind)) = self.head(index) else { break };
-            if name != 0 && !skipped.contains(&kind) && self.string(name).is_ok_and(|n| names.contains(essential_name(n))) {
+            if name == 0 || skipped.contains(&kind) {
+                continue;
+            }
+            if let Some(name) = self.string(name).ok().and_then(|n| names.get(essential_name(n))) {
+                found.insert(*name);
                 roots.push(id);
             }
         }
         let full = roots.iter().copied().collect();
-        let mut into = Btf::empty();
-        Copier::new(self, &mut into, full, true).run(roots)?;
-        Ok(into)
+        Copier::new(self, into, full, true).run(roots)?;
+        Ok(found)
     }
 }
 

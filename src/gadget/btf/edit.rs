@@ -11,7 +11,7 @@ pub(crate) fn info(kind: Kind, flag: bool, len: u16) -> u32 {
 impl Btf<'_> {
     /// A blob with no types.
     pub fn empty() -> Btf<'static> {
-        Btf { types: Vec::new().into(), strings: vec![0].into(), offsets: Vec::new() }
+        Btf { base: None, types: Vec::new().into(), strings: vec![0].into(), offsets: Vec::new() }
     }
 
     /// Appends a string and returns its offset.
@@ -22,8 +22,9 @@ impl Btf<'_> {
         if text.is_empty() {
             return Ok(0);
         }
+        let before = self.before().1;
         let strings = self.strings.to_mut();
-        let offset = strings.len();
+        let offset = before + strings.len();
         if offset.saturating_add(text.len()) >= MAX_BYTES {
             return Err(BtfError::TooLarge { bytes: offset + text.len() });
         }
@@ -45,11 +46,11 @@ impl Btf<'_> {
             return Err(BtfError::TooLarge { bytes: start + raw.len() });
         }
         if self.offsets.len() >= MAX_TYPES {
-            return Err(BtfError::TooManyTypes);
+            return Err(BtfError::TooManyTypes { limit: MAX_TYPES });
         }
         self.types.to_mut().extend_from_slice(raw);
         self.offsets.push(start as u32);
-        Ok(self.offsets.len() as u32)
+        Ok((self.before().0 + self.offsets.len()) as u32)
     }
 
     /// The encoded bytes of a type.
@@ -57,10 +58,13 @@ impl Btf<'_> {
     /// # Errors
     /// When there is no such type.
     pub fn raw(&self, id: u32) -> Result<&[u8], BtfError> {
-        self.range(id).and_then(|r| self.types.get(r)).ok_or(BtfError::UnknownType { id })
+        match &self.base {
+            Some(base) if id as usize <= base.offsets.len() => base.raw(id),
+            _ => self.range(id).and_then(|r| self.types.get(r)).ok_or(BtfError::UnknownType { id }),
+        }
     }
 
-    /// Overwrites the word at byte `at` of type `id`. Must not change the type's length; that is checked.
+    /// Overwrites the word at byte `at` of type `id`, one of its own. Must not change the type's length; that is checked.
     ///
     /// # Errors
     /// When the type has no such word or would get another length.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Kind, MAX_BYTES, MAX_TYPES};
+use super::{Kind, MAX_BYTES};
 
 /// Why BTF, or one type of it, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +31,23 @@ pub enum BtfError {
         bytes: usize,
     },
     /// More types than are read.
-    #[error("BTF has more than {MAX_TYPES} types")]
-    TooManyTypes,
+    #[error("BTF has more than {limit} types")]
+    TooManyTypes {
+        /// How many are read.
+        limit: usize,
+    },
+    /// An image's archive of kernel types that cannot be used.
+    #[error("use the kernel types (BTF) that come with the gadget: {problem}")]
+    Archive {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nobody has the running kernel's types.
+    #[error("the kernel has no type information (BTF) at {}, the gadget brings none for it, and no file of it is on this machine", path.display())]
+    NoKernel {
+        /// Where the kernel has it.
+        path: PathBuf,
+    },
     /// A kind this reader does not know.
     #[error("BTF has a type of unknown kind {kind}")]
     UnknownKind {

@@ -25,7 +25,7 @@ impl Btf<'_> {
         self.get(id).and_then(|t| self.string(t.name)).unwrap_or_default()
     }
 
-    /// The first type of this name and kind.
+    /// The first type of its own of this name and kind.
     pub fn find(&self, name: &str, kind: Kind) -> Option<u32> {
         self.starting_with(name, kind).find(|(_, rest)| rest.first() == Some(&0)).map(|(id, _)| id)
     }
@@ -39,8 +39,8 @@ impl Btf<'_> {
     fn starting_with(&self, name: &str, kind: Kind) -> impl Iterator<Item = (u32, &[u8])> {
         let heads = (0..self.offsets.len()).filter_map(move |index| Some((index, self.head(index)?)));
         heads.filter(move |(_, (_, k))| *k == kind as u32).filter_map(move |(index, (offset, _))| {
-            let rest = self.strings.get(offset as usize..)?.strip_prefix(name.as_bytes())?;
-            Some((index as u32 + 1, rest))
+            let rest = self.text_from(offset)?.strip_prefix(name.as_bytes())?;
+            Some(((self.before().0 + index) as u32 + 1, rest))
         })
     }
 

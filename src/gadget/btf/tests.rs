@@ -25,7 +25,7 @@ fn by_hand() -> Btf<'static> {
 
 fn load(bytes: &[u8]) -> Result<Btf<'static>, BtfError> {
     let unreadable = |source| BtfError::Unreadable { path: "memory".into(), source };
-    Btf::load(&mut std::io::Cursor::new(bytes), bytes.len(), unreadable)
+    Btf::load(&mut std::io::Cursor::new(bytes), bytes.len(), None, unreadable)
 }
 
 /// What is written is read back the same.

@@ -1,12 +1,13 @@
 //! Edits to a relocatable ELF object. Whatever changes is appended, so that everything else stays where and as it was.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::error::{PrepareError, malformed};
+use crate::gadget::elf::MAX_SECTIONS;
 
 const SECTION: usize = 64;
 const SYMBOL: usize = 24;
-const MAX_SECTIONS: usize = 10_000;
 const SHT_NULL: u32 = 0;
 pub(super) const SHT_PROGBITS: u32 = 1;
 const SHT_SYMTAB: u32 = 2;
@@ -40,6 +41,8 @@ pub(super) struct Symbol {
     pub index: usize,
     pub name: u32,
     pub info: u8,
+    /// Visibility.
+    pub other: u8,
     pub section: u16,
     pub value: u64,
     pub size: u64,
@@ -50,6 +53,11 @@ impl Symbol {
     pub(super) fn is_weak(self) -> bool {
         self.info >> 4 == 2
     }
+
+    /// Whether no other object can see it (`STV_INTERNAL`, `STV_HIDDEN`).
+    pub(super) fn is_hidden(self) -> bool {
+        matches!(self.other & 3, 1 | 2)
+    }
 }
 
 /// An object being edited.
@@ -58,6 +66,9 @@ pub(super) struct Editor<'a> {
     pub sections: Vec<Section>,
     names: usize,
     symbols: Option<usize>,
+    /// Suffixes given out by name.
+    suffixes: HashMap<String, u32>,
+    taken: HashSet<String>,
 }
 
 /// Little-endian u32 at `at`.
@@ -93,11 +104,19 @@ impl<'a> Editor<'a> {
         }
         let table = start.checked_add(count * SECTION).and_then(|end| bytes.get(start..end)).ok_or(broken)?;
         let sections: Option<Vec<_>> = table.chunks_exact(SECTION).map(|h| section(h, bytes.len())).collect();
-        let mut editor = Editor { bytes, sections: sections.ok_or(malformed("section table"))?, names, symbols: None };
+        let mut editor = Editor {
+            bytes,
+            sections: sections.ok_or(malformed("section table"))?,
+            names,
+            symbols: None,
+            suffixes: HashMap::new(),
+            taken: HashSet::new(),
+        };
         let strings = editor.data(names).to_vec();
         for section in &mut editor.sections {
             section.name = text(&strings, section.name_offset).ok_or(malformed("a section's name"))?.to_owned();
         }
+        editor.taken = editor.sections.iter().map(|s| s.name.clone()).collect();
         editor.symbols = editor.sections.iter().position(|s| s.kind == SHT_SYMTAB);
         Ok(editor)
     }
@@ -128,10 +147,10 @@ impl<'a> Editor<'a> {
     /// Gives a section another name, made unique with a suffix.
     pub(super) fn rename(&mut self, index: usize, wanted: &str) -> String {
         let mut name = wanted.to_owned();
-        let mut n = 1;
-        while self.sections.iter().enumerate().any(|(i, s)| i != index && s.name == name) {
+        while !self.taken.insert(name.clone()) {
+            let n = self.suffixes.entry(wanted.to_owned()).or_default();
+            *n += 1;
             name = format!("{wanted}/{n}");
-            n += 1;
         }
         if let Some(section) = self.sections.get_mut(index) {
             section.name.clone_from(&name);
@@ -165,6 +184,7 @@ impl<'a> Editor<'a> {
                 index,
                 name: u32_at(s, 0)?,
                 info: *s.get(4)?,
+                other: *s.get(5)?,
                 section: u16_at(s, 6)?,
                 value: u64_at(s, 8)?,
                 size: u64_at(s, 16)?,
@@ -177,6 +197,11 @@ impl<'a> Editor<'a> {
     pub(super) fn symbol_name(&self, symbol: Symbol) -> &str {
         let link = self.symbols.and_then(|i| self.sections.get(i)).map_or(0, |s| s.link as usize);
         text(self.data(link), symbol.name).unwrap_or_default()
+    }
+
+    /// Names of symbols that may stay undefined.
+    pub(super) fn weak_names(&self) -> HashSet<String> {
+        self.symbols().into_iter().filter(|s| s.is_weak()).map(|s| self.symbol_name(s).to_owned()).collect()
     }
 
     /// Makes an undefined symbol a global object.

@@ -8,6 +8,10 @@ use crate::gadget::btf::{Btf, BtfError, Kind, put_word};
 /// Deepest access that is followed.
 const MAX_PATH: usize = 32;
 const MAX_INDEX: u32 = 1 << 16;
+/// Most accesses of an object; each costs a copy of the types on the way.
+pub(super) const MAX_COPIES: usize = 1000;
+/// Most bytes of a type that is copied: the kernel's largest has a few hundred members.
+const MAX_COPIED: usize = 32 << 10;
 
 /// A copy of type `id` for an access string such as `0:2:1`; `None` when the access needs none.
 pub(super) fn copy_for(btf: &mut Btf<'_>, id: u32, access: &str) -> Result<Option<u32>, BtfError> {
@@ -27,6 +31,9 @@ fn walk(btf: &mut Btf<'_>, id: u32, path: &[u32]) -> Result<Option<u32>, BtfErro
     let Some((&index, rest)) = path.split_first() else { return Ok(None) };
     let id = btf.peel(id)?;
     let mut raw = btf.raw(id).map(<[u8]>::to_vec).unwrap_or_default();
+    if raw.len() > MAX_COPIED {
+        return Ok(None);
+    }
     let t = btf.get(id)?;
     if let Some(array) = t.array() {
         let element = walk(btf, array.element, rest)?;

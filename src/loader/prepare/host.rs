@@ -1,11 +1,12 @@
 //! The running kernel's facts, each read when first asked for.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use super::KernelFacts;
+use crate::kernel::{features, host_path, kallsyms};
 
 const MAX_CONFIG: u64 = 4 << 20;
 
@@ -24,10 +25,8 @@ impl Host {
 
 impl KernelFacts for Host {
     fn version(&self) -> u32 {
-        let signature = std::fs::read_to_string("/proc/version_signature").ok();
-        // Ubuntu's release lacks the patch level; its signature ends in the real one.
-        let real = signature.as_deref().and_then(|s| s.split_whitespace().nth(2)).map(str::to_owned);
-        version_code(&real.unwrap_or_else(release))
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        version_of(&read("/proc/version_signature"), &read("/proc/sys/kernel/version"), &release())
     }
 
     fn config(&self, option: &str) -> Option<String> {
@@ -35,19 +34,24 @@ impl KernelFacts for Host {
     }
 
     fn symbol(&self, name: &str) -> Option<u64> {
-        let file = std::fs::File::open("/proc/kallsyms").ok()?;
-        let lines = BufReader::new(file).lines().map_while(Result::ok);
-        let found = lines.filter_map(|line| {
-            let mut parts = line.split_whitespace();
-            let (address, _, symbol) = (parts.next()?, parts.next()?, parts.next()?);
-            (symbol == name).then(|| u64::from_str_radix(address, 16).ok()).flatten()
-        });
-        found.into_iter().next()
+        kallsyms::address(name).ok().flatten()
+    }
+
+    fn has_boot_clock(&self) -> bool {
+        features::has_helper(features::KTIME_GET_BOOT_NS)
     }
 }
 
 fn release() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+    features::kernel_release()
+}
+
+/// The version that the kernel was built as. Ubuntu's release lacks the patch level, its signature ends in the real one; Debian's
+/// release lacks it too, and its version (`#1 SMP Debian 6.1.55-1 (2023-09-29)`) has it.
+fn version_of(signature: &str, version: &str, release: &str) -> u32 {
+    let ubuntu = signature.split_whitespace().nth(2);
+    let debian = || version.split_once("Debian ").and_then(|(_, rest)| rest.split_whitespace().next());
+    version_code(ubuntu.or_else(debian).unwrap_or(release))
 }
 
 /// `6.1.0-13-amd64` to major << 16 | minor << 8 | patch, the patch level capped at 255 as the kernel does.
@@ -59,10 +63,15 @@ fn version_code(release: &str) -> u32 {
 
 fn read_config() -> HashMap<String, String> {
     let release = release();
-    let plain =
-        [format!("/boot/config-{release}"), format!("/lib/modules/{release}/config"), format!("/lib/modules/{release}/build/.config")];
-    let text = config_text(Path::new("/proc/config.gz"), true).or_else(|| plain.iter().find_map(|p| config_text(Path::new(p), false)));
-    parse_config(&text.unwrap_or_default())
+    let plain = [
+        format!("/boot/config-{release}"),
+        format!("/lib/modules/{release}/config"),
+        format!("/lib/modules/{release}/build/.config"),
+        format!("/usr/lib/modules/{release}/config"),
+        format!("/usr/src/linux-headers-{release}/.config"),
+    ];
+    let plain = || plain.iter().find_map(|p| config_text(&host_path(Path::new(p)), false));
+    parse_config(&config_text(Path::new("/proc/config.gz"), true).or_else(plain).unwrap_or_default())
 }
 
 fn config_text(path: &Path, compressed: bool) -> Option<String> {
@@ -91,6 +100,14 @@ mod tests {
         assert_eq!(version_code("6.1.0-13-amd64"), 6 << 16 | 1 << 8);
         assert_eq!(version_code("5.4.300-x"), 5 << 16 | 4 << 8 | 255);
         assert_eq!(version_code("nonsense"), 0);
+    }
+
+    /// Distributions whose release hides the patch level say it elsewhere.
+    #[test]
+    fn finds_the_real_version() {
+        assert_eq!(version_of("Ubuntu 5.15.0-91.101-generic 5.15.131\n", "#101-Ubuntu SMP", "5.15.0-91-generic"), 5 << 16 | 15 << 8 | 131);
+        assert_eq!(version_of("", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.55-1 (2023-09-29)", "6.1.0-13-amd64"), 6 << 16 | 1 << 8 | 55);
+        assert_eq!(version_of("", "#1 SMP", "6.18.3"), 6 << 16 | 18 << 8 | 3);
     }
 
     /// Only options that are set count.

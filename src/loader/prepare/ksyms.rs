@@ -1,9 +1,9 @@
-//! `.ksyms` externs (kernel functions and variables): resolved here, because aya 0.14 cannot.
+//! `.ksyms` externs (functions and variables of the kernel and its modules): resolved here, because aya 0.14 cannot.
 
 use std::collections::HashMap;
 
 use super::edit::{Editor, write_at};
-use super::error::{PrepareError, malformed};
+use super::error::{PrepareError, malformed, too_much};
 use super::{Changes, Target};
 use crate::gadget::btf::{Btf, DatasecEntry, Kind, encode_info, essential_name};
 
@@ -16,11 +16,16 @@ const PSEUDO_KFUNC_CALL: u8 = 2;
 /// Number of a helper that does not exist: the call must be dead code, as for any absent weak symbol.
 const NO_SUCH_HELPER: u32 = 2_002_000_000;
 
+/// Each costs a search through the kernel's types or symbols.
+const MAX_EXTERNS: usize = 500;
+
 /// What a symbol is in the running kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     /// Typed: the id in the kernel's BTF.
     Id(u32),
+    /// A function of a module: the id in its BTF, and the module's place in `fd_array`.
+    InModule(u32, u16),
     /// Untyped: the address.
     Address(u64),
     /// Nothing, and it is weak.
@@ -35,17 +40,34 @@ struct Reference {
     found: Found,
 }
 
-/// Resolves all `.ksyms` externs, patches the instructions and makes the declarations acceptable to the kernel.
-pub(super) fn resolve(editor: &mut Editor<'_>, btf: &mut Btf<'_>, target: &Target<'_>, changes: &mut Changes) -> Result<(), PrepareError> {
-    let Some(section) = btf.find(".ksyms", Kind::Datasec) else { return Ok(()) };
+/// Resolves all `.ksyms` externs, patches the instructions and makes the declarations acceptable to the kernel. The result are the modules
+/// whose functions are called, in the order of `fd_array`, which they begin at 1.
+pub(super) fn resolve(
+    editor: &mut Editor<'_>,
+    btf: &mut Btf<'_>,
+    target: &Target<'_>,
+    changes: &mut Changes,
+) -> Result<Vec<String>, PrepareError> {
+    let Some(section) = btf.find(".ksyms", Kind::Datasec) else { return Ok(Vec::new()) };
     let entries: Vec<_> = btf.get(section)?.entries().collect();
     let int = btf.ids().find(|id| btf.get(*id).is_ok_and(|t| t.kind == Kind::Int && t.word == 4));
     let int = int.ok_or(malformed("kernel symbols without an int type"))?;
+    let weak = editor.weak_names();
+    let mut modules = Vec::new();
     let mut found = HashMap::new();
+    if entries.len() > MAX_EXTERNS {
+        return Err(too_much(format!("{} kernel symbols", entries.len()), MAX_EXTERNS.to_string()));
+    }
     for (index, entry) in entries.iter().enumerate() {
-        let (name, what) = look_up(editor, btf, target, entry)?;
+        let name = btf.string(btf.get(entry.type_id)?.name)?.to_owned();
+        let what = look_up(btf, target, entry, &mut modules)?;
+        let what = match what {
+            Some(what) => what,
+            None if weak.contains(&name) => Found::Absent,
+            None => return Err(PrepareError::MissingSymbol { name }),
+        };
         let shown = match what {
-            Found::Id(id) => u64::from(id),
+            Found::Id(id) | Found::InModule(id, _) => u64::from(id),
             Found::Address(address) => address,
             Found::Absent => 0,
         };
@@ -61,26 +83,33 @@ pub(super) fn resolve(editor: &mut Editor<'_>, btf: &mut Btf<'_>, target: &Targe
     for reference in take_references(editor, &found)? {
         patch(editor.data_mut(reference.section)?, &reference)?;
     }
-    Ok(())
+    Ok(modules)
 }
 
-fn look_up(editor: &Editor<'_>, btf: &Btf<'_>, target: &Target<'_>, entry: &DatasecEntry) -> Result<(String, Found), PrepareError> {
+fn look_up(btf: &Btf<'_>, target: &Target<'_>, entry: &DatasecEntry, modules: &mut Vec<String>) -> Result<Option<Found>, PrepareError> {
     let declared = btf.get(entry.type_id)?;
-    let name = btf.string(declared.name)?.to_owned();
-    let base = essential_name(&name);
-    let untyped = declared.kind == Kind::Var && btf.get(btf.peel(declared.word)?)?.kind == Kind::Void;
-    let found = if untyped {
-        target.facts.symbol(base).map(Found::Address)
-    } else {
-        let kind = if declared.kind == Kind::Func { Kind::Func } else { Kind::Var };
-        target.btf.find(base, kind).map(Found::Id)
-    };
-    let weak = || editor.symbols().into_iter().any(|s| s.is_weak() && editor.symbol_name(s) == name);
-    match found {
-        Some(found) => Ok((name, found)),
-        None if weak() => Ok((name, Found::Absent)),
-        None => Err(PrepareError::MissingSymbol { name }),
+    let name = essential_name(btf.string(declared.name)?);
+    if declared.kind == Kind::Var && btf.get(btf.peel(declared.word)?)?.kind == Kind::Void {
+        return match target.facts.symbol(name) {
+            Some(0) => Err(PrepareError::HiddenSymbol { name: name.to_owned() }),
+            found => Ok(found.map(Found::Address)),
+        };
     }
+    if !target.btf.is_native() {
+        return Ok(None);
+    }
+    let kind = if declared.kind == Kind::Func { Kind::Func } else { Kind::Var };
+    if let Some(id) = target.btf.find(name, kind) {
+        return Ok(Some(Found::Id(id)));
+    }
+    // A variable of a module would need the descriptor of its types in the instruction.
+    let Some(found) = target.btf.find_in_modules(name, kind).filter(|_| kind == Kind::Func) else { return Ok(None) };
+    let place = modules.iter().position(|m| *m == found.module).unwrap_or_else(|| {
+        modules.push(found.module);
+        modules.len() - 1
+    });
+    let place = u16::try_from(place + 1).map_err(|_| malformed("functions of too many modules"))?;
+    Ok(Some(Found::InModule(found.id, place)))
 }
 
 /// An extern function becomes a typedef of an int, an extern variable a global int.
@@ -137,6 +166,8 @@ fn patch(code: &mut [u8], reference: &Reference) -> Result<(), PrepareError> {
     if reference.wide {
         let (source, low, high) = match reference.found {
             Found::Id(id) => (PSEUDO_BTF_ID, id, 0),
+            // Only asked whether it is there.
+            Found::InModule(..) => (0, 1, 0),
             Found::Address(address) => (0, address as u32, (address >> 32) as u32),
             Found::Absent => (0, 0, 0),
         };
@@ -147,6 +178,11 @@ fn patch(code: &mut [u8], reference: &Reference) -> Result<(), PrepareError> {
     match reference.found {
         Found::Id(id) => {
             write_at(code, at + 1, &[PSEUDO_KFUNC_CALL << 4, 0, 0])?;
+            write_at(code, at + 4, &id.to_le_bytes())
+        }
+        Found::InModule(id, place) => {
+            let [low, high] = place.to_le_bytes();
+            write_at(code, at + 1, &[PSEUDO_KFUNC_CALL << 4, low, high])?;
             write_at(code, at + 4, &id.to_le_bytes())
         }
         _ => {

@@ -3,26 +3,23 @@
 use crate::gadget::btf::{Btf, BtfError, Kind, Type, essential_name};
 
 const MAX_DEPTH: usize = 32;
-/// Comparisons of members after which two types count as different; real ones take a few hundred.
-const FUEL: u32 = 1_000_000;
+/// Comparisons that all questions of one object may take; real ones take a few thousand.
+pub(super) const FUEL: u32 = 2_000_000;
 
-/// Whether the kernel has a type that matches `id` of the object.
-pub(super) fn exists(local: &Btf<'_>, id: u32, kernel: &Btf<'_>) -> Result<bool, BtfError> {
-    let wanted = local.get(id)?;
-    let name = essential_name(local.string(wanted.name)?);
-    let mut matcher = Matcher { local, kernel, fuel: FUEL };
-    for candidate in kernel.candidates(name, wanted.kind) {
-        if matcher.matches(id, candidate, false, 0)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Whether `theirs` of the kernel matches `ours` of the object.
+pub(super) fn matches(local: &Btf<'_>, ours: u32, kernel: &Btf<'_>, theirs: u32, fuel: &mut u32) -> Result<bool, BtfError> {
+    Matcher { local, kernel, fuel }.matches(ours, theirs, false, 0)
+}
+
+/// Whether they are of the same kind all the way down; names and sizes do not count.
+pub(super) fn compatible(local: &Btf<'_>, ours: u32, kernel: &Btf<'_>, theirs: u32, fuel: &mut u32) -> Result<bool, BtfError> {
+    Matcher { local, kernel, fuel }.compatible(ours, theirs, 0)
 }
 
 struct Matcher<'a> {
     local: &'a Btf<'a>,
     kernel: &'a Btf<'a>,
-    fuel: u32,
+    fuel: &'a mut u32,
 }
 
 impl Matcher<'_> {
@@ -103,9 +100,38 @@ impl Matcher<'_> {
         self.matches(a.word, b.word, false, depth)
     }
 
+    fn compatible(&mut self, ours: u32, theirs: u32, depth: usize) -> Result<bool, BtfError> {
+        if depth > MAX_DEPTH || !self.burn() {
+            return Ok(false);
+        }
+        let (local, kernel) = (self.local, self.kernel);
+        let (a, b) = (local.get(local.peel(ours)?)?, kernel.get(kernel.peel(theirs)?)?);
+        let same = a.kind == b.kind || a.kind.is_enum() && b.kind.is_enum();
+        let next = depth + 1;
+        Ok(same
+            && match (a.kind, a.array(), b.array()) {
+                (Kind::Ptr, ..) => self.compatible(a.word, b.word, next)?,
+                (Kind::Array, Some(x), Some(y)) => self.compatible(x.element, y.element, next)?,
+                (Kind::FuncProto, ..) => self.compatible_prototypes(&a, &b, next)?,
+                (kind, ..) => !kind.is_declaration(),
+            })
+    }
+
+    fn compatible_prototypes(&mut self, a: &Type<'_>, b: &Type<'_>, depth: usize) -> Result<bool, BtfError> {
+        if a.len != b.len {
+            return Ok(false);
+        }
+        for (x, y) in a.params().zip(b.params()) {
+            if !self.compatible(x.type_id, y.type_id, depth)? {
+                return Ok(false);
+            }
+        }
+        self.compatible(a.word, b.word, depth)
+    }
+
     fn burn(&mut self) -> bool {
-        self.fuel = self.fuel.saturating_sub(1);
-        self.fuel > 0
+        *self.fuel = self.fuel.saturating_sub(1);
+        *self.fuel > 0
     }
 }
 

@@ -2,13 +2,18 @@
 //!
 //! Bytes in, bytes out. Each file here closes one gap; all of them work on one [`edit::Editor`] and one [`Btf`].
 
+mod answers;
+mod clock;
 mod edit;
 mod error;
 mod extension;
 mod flexible;
 mod host;
+mod initial;
 mod kconfig;
 mod ksyms;
+mod limits;
+mod linkage;
 mod matching;
 mod progarray;
 mod relocations;
@@ -21,8 +26,9 @@ use std::collections::BTreeMap;
 
 pub use error::PrepareError;
 pub use host::Host;
+pub use initial::Slot;
 
-use crate::gadget::btf::Btf;
+use crate::gadget::btf::{Btf, KernelTypes};
 use crate::gadget::elf::Elf;
 use edit::Editor;
 
@@ -32,14 +38,18 @@ pub trait KernelFacts {
     fn version(&self) -> u32;
     /// Value of a `CONFIG_…` option: `y`, `m`, a number or a quoted text; `None` when it is not set or not known.
     fn config(&self, option: &str) -> Option<String>;
-    /// Address of a kernel symbol.
+    /// Address of a kernel symbol; 0 for one whose address is hidden.
     fn symbol(&self, name: &str) -> Option<u64>;
+    /// Whether programs can call `bpf_ktime_get_boot_ns`.
+    fn has_boot_clock(&self) -> bool {
+        true
+    }
 }
 
 /// What an object is prepared for.
 pub struct Target<'a> {
-    /// The kernel's types.
-    pub btf: &'a Btf<'a>,
+    /// The kernel's types, and its modules'.
+    pub btf: &'a KernelTypes,
     /// Everything else.
     pub facts: &'a dyn KernelFacts,
 }
@@ -54,6 +64,10 @@ pub struct Prepared {
     pub target_btf: Vec<u8>,
     /// Section of each program before anything was renamed.
     pub sections: BTreeMap<String, String>,
+    /// What program arrays and maps of maps are to hold once everything is loaded.
+    pub initial: Vec<Slot>,
+    /// Kernel modules whose functions are called: the descriptors of their types go into `fd_array` from index 1 on, in this order.
+    pub modules: Vec<String>,
     /// What was changed.
     pub changes: Changes,
 }
@@ -63,8 +77,8 @@ pub struct Prepared {
 pub struct Changes {
     /// Program sections: old and new name.
     pub renamed: Vec<(String, String)>,
-    /// Program sections of unknown kinds; their programs cannot be loaded.
-    pub dropped: Vec<String>,
+    /// Program sections of kinds that aya does not know. Whether their programs can be loaded, the loader says.
+    pub unknown: Vec<String>,
     /// Program arrays whose `values` member was hidden.
     pub program_arrays: Vec<String>,
     /// Kernel configuration values that were put in.
@@ -73,6 +87,10 @@ pub struct Changes {
     pub type_matches: Vec<(String, bool)>,
     /// Accesses into flexible arrays: type and access string.
     pub flexible: Vec<(String, String)>,
+    /// Calls of `bpf_ktime_get_boot_ns` that were replaced because the kernel lacks it.
+    pub boot_clock: usize,
+    /// Hidden functions, which the verifier is to check with their callers.
+    pub hidden: Vec<String>,
     /// Kernel symbols and functions: BTF id, address, or 0 for a weak one that is absent.
     pub kernel_symbols: Vec<(String, u64)>,
 }
@@ -89,15 +107,20 @@ pub fn prepare(object: &[u8], target: &Target<'_>) -> Result<Prepared, PrepareEr
     let blob = editor.data(btf_section).to_vec();
     let mut btf = Btf::parse(&blob)?;
     let mut changes = Changes::default();
-    let renames = sections::rename(&mut editor, &mut changes)?;
+    limits::check_maps(&btf)?;
+    let initial = initial::values(&editor, &btf)?;
+    let renamed = sections::rename(&mut editor, &mut changes)?;
+    if !target.facts.has_boot_clock() {
+        changes.boot_clock = clock::replace(&mut editor)?;
+    }
     progarray::hide_values(&mut btf, &mut changes)?;
+    linkage::hide(&editor, &mut btf, &mut changes)?;
     kconfig::resolve(&mut editor, &mut btf, target, &mut changes)?;
-    ksyms::resolve(&mut editor, &mut btf, target, &mut changes)?;
-    let asked = relocations::rewrite(&mut editor, &mut btf, &renames, target, &mut changes)?;
+    let modules = ksyms::resolve(&mut editor, &mut btf, target, &mut changes)?;
+    let types = relocations::rewrite(&mut editor, &mut btf, &renamed, target, &mut changes)?;
     editor.blank(".rel.BTF");
     editor.blank(".rel.BTF.ext");
     shield::check(&editor, &btf)?;
     *editor.data_mut(btf_section)? = btf.to_bytes();
-    let target_btf = if asked.ids { target.btf.to_bytes() } else { target.btf.subset(&asked.names())?.to_bytes() };
-    Ok(Prepared { object: editor.finish()?, target_btf, sections, changes })
+    Ok(Prepared { object: editor.finish()?, target_btf: types.to_bytes(), sections, initial, modules, changes })
 }

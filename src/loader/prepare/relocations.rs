@@ -1,136 +1,163 @@
-//! Rewrites `.BTF.ext`: new section names, no records of dropped sections, type matches answered, flexible accesses redirected.
+//! Rewrites `.BTF.ext`: new section names, questions about types answered, flexible accesses redirected.
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::answers::{self, Answer, FIELD_RIGHT_SHIFT, Oracle, TYPE_MATCHES};
 use super::edit::{Editor, u32_at, write_at};
-use super::error::{PrepareError, malformed};
-use super::extension::{self, Block, List};
-use super::sections::Fate;
+use super::error::{PrepareError, malformed, too_much};
+use super::extension::{self, Block, Blocks, List};
 use super::{Changes, Target, flexible, matching};
 use crate::gadget::btf::{Btf, essential_name};
 
-/// CO-RE relocation kinds, with the numbers of `enum bpf_core_relo_kind`.
-const FIELD_RIGHT_SHIFT: u32 = 5;
-const TARGET_TYPE_ID: u32 = 7;
-const TYPE_MATCHES: u32 = 12;
 /// Largest index in an access string.
 const MAX_INDEX: u32 = 1 << 20;
-/// `mov32`/`mov64` of an immediate, and `ld_imm64`.
-const WITH_IMMEDIATE: [u8; 3] = [0xb4, 0xb7, 0x18];
+/// Longest access string.
+const MAX_ACCESS: usize = 256;
+/// Most records of a list: 150 programs with all their lines have a tenth of it.
+const MAX_RECORDS: usize = 200_000;
+const MAX_RELOCATIONS: usize = 50_000;
+/// Most different types of the kernel that are asked about.
+const MAX_NAMES: usize = 4096;
+/// aya looks each local type up among all types it is given.
+const MAX_LOOKUPS: usize = 50_000_000;
 
-/// What the object's relocations ask of the kernel's types.
-#[derive(Debug, Default)]
-pub(super) struct Asked {
-    names: BTreeSet<String>,
-    /// Whether they ask for ids, which only the whole kernel BTF can answer.
-    pub ids: bool,
-}
-
-impl Asked {
-    /// Names of the types they mention, without flavours.
-    pub(super) fn names(&self) -> BTreeSet<&str> {
-        self.names.iter().map(String::as_str).collect()
-    }
-}
-
-/// Rewrites the section, if there is one.
+/// Rewrites the section, if there is one, and gives the types that aya is to relocate against: those that the object mentions.
 pub(super) fn rewrite(
     editor: &mut Editor<'_>,
     btf: &mut Btf<'_>,
-    fates: &HashMap<String, Fate>,
+    renamed: &HashMap<String, String>,
     target: &Target<'_>,
     changes: &mut Changes,
-) -> Result<Asked, PrepareError> {
-    let Some(section) = editor.find(".BTF.ext") else { return Ok(Asked::default()) };
+) -> Result<Btf<'static>, PrepareError> {
+    let Some(section) = editor.find(".BTF.ext") else { return Ok(Btf::empty()) };
     let data = editor.data(section).to_vec();
     let mut lists =
         [extension::read(&data, List::Functions)?, extension::read(&data, List::Lines)?, extension::read(&data, List::Relocations)?];
-    let mut rewriter =
-        Rewriter { editor, btf, fates, target, changes, names: HashMap::new(), copies: HashMap::new(), asked: Asked::default() };
-    for (list, (record, blocks)) in List::ALL.into_iter().zip(&mut lists) {
-        let mut kept = Vec::with_capacity(blocks.len());
-        if list == List::Lines && !blocks.iter().all(|b| in_order(b, *record)) {
-            return Err(malformed("its line records are not in order"));
-        }
-        for block in blocks.drain(..) {
-            kept.extend(rewriter.block(block, *record, list)?);
-        }
-        *blocks = kept;
+    drop(data);
+    check(&lists)?;
+    let mentioned = mentioned(btf, &lists[2])?;
+    let names: BTreeSet<&str> = mentioned.names.iter().map(String::as_str).collect();
+    let types = target.btf.subset_with_modules(&names)?;
+    if types.len().saturating_mul(mentioned.ids) > MAX_LOOKUPS {
+        return Err(too_much("relocations of too many types", format!("{MAX_LOOKUPS} comparisons")));
     }
-    let asked = rewriter.asked;
+    let native = target.btf.is_native().then_some(&**target.btf);
+    let oracle = Oracle { target: &types, native, fuel: matching::FUEL };
+    let mut rewriter = Rewriter { editor, btf, renamed, oracle, changes, names: HashMap::new(), copies: HashMap::new() };
+    for (list, (record, blocks)) in List::ALL.into_iter().zip(&mut lists) {
+        for block in blocks.iter_mut() {
+            rewriter.block(block, *record, list)?;
+        }
+    }
     *editor.data_mut(section)? = extension::write(&lists);
-    Ok(asked)
+    Ok(types)
 }
 
-/// Whether the records are sorted by instruction, as aya and the kernel expect.
-fn in_order(block: &Block, record: usize) -> bool {
-    block.records.chunks_exact(record.max(1)).map(|r| u32_at(r, 0)).is_sorted()
+fn check(lists: &[Blocks; 3]) -> Result<(), PrepareError> {
+    let limits = [("functions", MAX_RECORDS), ("lines", MAX_RECORDS), ("relocations", MAX_RELOCATIONS)];
+    for ((record, blocks), (what, limit)) in lists.iter().zip(limits) {
+        let count: usize = blocks.iter().map(|b| b.records.len() / record.max(&1)).sum();
+        if count > limit {
+            return Err(too_much(format!("records of {count} {what}"), limit.to_string()));
+        }
+    }
+    let [_, (record, lines), _] = lists;
+    // As aya and the kernel expect.
+    let in_order = |b: &Block| b.records.chunks_exact((*record).max(1)).map(|r| u32_at(r, 0)).is_sorted();
+    if lines.iter().all(in_order) { Ok(()) } else { Err(malformed("its line records are not in order")) }
+}
+
+/// What the object's relocations mention of the kernel.
+struct Mentioned {
+    /// Types, without flavours.
+    names: BTreeSet<String>,
+    /// Number of different types of the object's own.
+    ids: usize,
+}
+
+fn mentioned(btf: &Btf<'_>, (record, blocks): &Blocks) -> Result<Mentioned, PrepareError> {
+    let mut ids = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    for relocation in blocks.iter().flat_map(|b| b.records.chunks_exact((*record).max(1))) {
+        let type_id = u32_at(relocation, 4).unwrap_or_default();
+        if !ids.insert(type_id) {
+            continue;
+        }
+        let name = btf.string(btf.get(type_id)?.name)?;
+        if !name.is_empty() && names.len() <= MAX_NAMES {
+            names.insert(essential_name(name).to_owned());
+        }
+    }
+    if names.len() > MAX_NAMES {
+        return Err(too_much("relocations of too many types of the kernel", MAX_NAMES.to_string()));
+    }
+    Ok(Mentioned { names, ids: ids.len() })
 }
 
 struct Rewriter<'r, 'e, 'b> {
     editor: &'r mut Editor<'e>,
     btf: &'r mut Btf<'b>,
-    fates: &'r HashMap<String, Fate>,
-    target: &'r Target<'r>,
+    renamed: &'r HashMap<String, String>,
+    oracle: Oracle<'r>,
     changes: &'r mut Changes,
     /// Offsets of new section names.
     names: HashMap<String, u32>,
     /// Copies made for accesses into flexible arrays.
     copies: HashMap<(u32, u32), Option<u32>>,
-    asked: Asked,
 }
 
 impl Rewriter<'_, '_, '_> {
-    fn block(&mut self, mut block: Block, record: usize, list: List) -> Result<Option<Block>, PrepareError> {
+    fn block(&mut self, block: &mut Block, record: usize, list: List) -> Result<(), PrepareError> {
         let mut section = self.btf.string(block.section)?.to_owned();
-        match self.fates.get(&section) {
-            Some(Fate::Dropped) => return Ok(None),
-            Some(Fate::Renamed(new)) => {
-                block.section = match self.names.get(new) {
-                    Some(offset) => *offset,
-                    None => self.btf.add_string(new)?,
-                };
-                self.names.insert(new.clone(), block.section);
-                section.clone_from(new);
-            }
-            None => {}
+        if let Some(new) = self.renamed.get(&section) {
+            block.section = match self.names.get(new) {
+                Some(offset) => *offset,
+                None => self.btf.add_string(new)?,
+            };
+            self.names.insert(new.clone(), block.section);
+            section.clone_from(new);
         }
         if list == List::Relocations {
+            let code = self.editor.find(&section).ok_or(malformed("a relocation names a section that is not there"))?;
             let mut kept = Vec::with_capacity(block.records.len());
-            for relocation in block.records.chunks_exact_mut(record) {
-                if self.relocation(&section, relocation)? {
+            for relocation in block.records.chunks_exact_mut(record.max(1)) {
+                if self.relocation(code, relocation)? {
                     kept.extend_from_slice(relocation);
                 }
             }
             block.records = kept;
         }
-        Ok(Some(block))
+        Ok(())
     }
 
     /// Whether the record is to stay: instruction offset, type id, access string, kind.
-    fn relocation(&mut self, section: &str, record: &mut [u8]) -> Result<bool, PrepareError> {
+    fn relocation(&mut self, code: usize, record: &mut [u8]) -> Result<bool, PrepareError> {
         let word = |at| u32_at(record, at).unwrap_or_default();
         let (instruction, type_id, access, kind) = (word(0), word(4), word(8), word(12));
         let mentioned = self.btf.get(type_id)?;
         let access_text = self.btf.string(access)?;
-        if mentioned.kind.is_declaration() || access_text.split(':').any(|part| part.parse::<u32>().is_ok_and(|i| i > MAX_INDEX)) {
+        let sane = access_text.len() <= MAX_ACCESS && !access_text.split(':').any(|part| part.parse::<u32>().is_ok_and(|i| i > MAX_INDEX));
+        if mentioned.kind.is_declaration() || !sane {
             return Err(malformed("a relocation asks for something that is no type or member"));
         }
-        let name = self.btf.string(mentioned.name)?.to_owned();
-        if kind == TYPE_MATCHES {
-            let answer = matching::exists(self.btf, type_id, self.target.btf)?;
-            self.answer(section, instruction, answer)?;
-            self.changes.type_matches.push((name, answer));
+        let name = self.btf.string(mentioned.name)?;
+        let answer = self.oracle.ask(self.btf, kind, type_id, access_text)?;
+        if answer != Answer::Left {
+            if let (TYPE_MATCHES, Answer::Value(value)) = (kind, answer) {
+                self.changes.type_matches.push((name.to_owned(), value != 0));
+            }
+            answers::write(self.editor.data_mut(code)?, instruction as usize, answer)?;
             return Ok(false);
         }
-        self.asked.ids |= kind == TARGET_TYPE_ID;
-        if !name.is_empty() {
-            self.asked.names.insert(essential_name(&name).to_owned());
-        }
-        if kind <= FIELD_RIGHT_SHIFT
-            && let Some(copy) = self.copy(type_id, access, &name)?
-        {
-            write_at(record, 4, &copy.to_le_bytes())?;
+        if kind <= FIELD_RIGHT_SHIFT {
+            // aya would compare with every nameless type of the kernel.
+            if name.is_empty() || name.starts_with("___") {
+                return Err(malformed("a relocation of a member is about a type without a name"));
+            }
+            let name = name.to_owned();
+            if let Some(copy) = self.copy(type_id, access, &name)? {
+                write_at(record, 4, &copy.to_le_bytes())?;
+            }
         }
         Ok(true)
     }
@@ -143,19 +170,11 @@ impl Rewriter<'_, '_, '_> {
         let copy = flexible::copy_for(self.btf, type_id, &path)?;
         if copy.is_some() {
             self.changes.flexible.push((name.to_owned(), path));
+            if self.changes.flexible.len() > flexible::MAX_COPIES {
+                return Err(too_much("accesses into flexible arrays", flexible::MAX_COPIES.to_string()));
+            }
         }
         self.copies.insert((type_id, access), copy);
         Ok(copy)
-    }
-
-    /// Writes the answer of a type match into the instruction.
-    fn answer(&mut self, section: &str, instruction: u32, answer: bool) -> Result<(), PrepareError> {
-        let index = self.editor.find(section).ok_or(malformed("a relocation names a section that is not there"))?;
-        let code = self.editor.data_mut(index)?;
-        let at = instruction as usize;
-        if !code.get(at).is_some_and(|opcode| WITH_IMMEDIATE.contains(opcode)) {
-            return Err(malformed("a relocation points at an instruction without an immediate"));
-        }
-        write_at(code, at.saturating_add(4), &u32::from(answer).to_le_bytes())
     }
 }

@@ -1,4 +1,4 @@
-//! Program sections: names that aya knows for the same kinds of programs.
+//! Program sections: names that aya takes. What kind of program it is, the loader reads from the section's own name.
 
 use std::collections::HashMap;
 
@@ -7,15 +7,6 @@ use aya_obj::ProgramSection;
 use super::Changes;
 use super::edit::{Editor, SHF_EXECINSTR};
 use super::error::PrepareError;
-
-/// What became of a program section.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It has another name now.
-    Renamed(String),
-    /// It no longer counts as code.
-    Dropped,
-}
 
 /// Kinds that are other kinds to aya: what the first part of the name begins with or is, and the kind it becomes.
 const ALIASES: [(&str, &str); 9] = [
@@ -30,8 +21,8 @@ const ALIASES: [(&str, &str); 9] = [
     ("usdt.s", "uprobe.s"),
 ];
 
-/// Renames what can be renamed, takes the rest out, and says what became of each section by its old name.
-pub(super) fn rename(editor: &mut Editor<'_>, changes: &mut Changes) -> Result<HashMap<String, Fate>, PrepareError> {
+/// Renames what has to be renamed, and says what each section is called now by its old name.
+pub(super) fn rename(editor: &mut Editor<'_>, changes: &mut Changes) -> Result<HashMap<String, String>, PrepareError> {
     let mut fates = HashMap::new();
     for index in 0..editor.sections.len() {
         let Some(section) = editor.sections.get(index) else { break };
@@ -40,18 +31,14 @@ pub(super) fn rename(editor: &mut Editor<'_>, changes: &mut Changes) -> Result<H
         if !is_program {
             continue;
         }
-        let Some(wanted) = acceptable(&name) else {
-            if let Some(section) = editor.sections.get_mut(index) {
-                section.flags &= !SHF_EXECINSTR;
-            }
-            changes.dropped.push(name.clone());
-            fates.insert(name, Fate::Dropped);
-            continue;
-        };
+        let wanted = acceptable(&name).unwrap_or_else(|| {
+            changes.unknown.push(name.clone());
+            format!("kprobe/{name}")
+        });
         if wanted != name {
             let new = editor.rename(index, &wanted);
             changes.renamed.push((name.clone(), new.clone()));
-            fates.insert(name, Fate::Renamed(new));
+            fates.insert(name, new);
         }
     }
     Ok(fates)

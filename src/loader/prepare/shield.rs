@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::edit::{Editor, SHF_EXECINSTR, Symbol, u32_at, u64_at};
-use super::error::{PrepareError, malformed};
+use super::error::{PrepareError, malformed, too_much};
 use crate::gadget::btf::{Btf, Kind};
 
 const SHT_RELA: u32 = 4;
@@ -20,15 +20,22 @@ const INSTRUCTION: usize = 8;
 const RESERVED: u16 = 0xff00;
 /// aya links functions recursively, one level of stack per function.
 const MAX_FUNCTIONS: usize = 1000;
-/// Most bytes of a data section, `.bss` included.
-const MAX_SECTION: u32 = 1 << 28;
+/// Most bytes of all data sections, `.bss` included: each becomes a map, and is in memory until then.
+const MAX_DATA: u64 = 16 << 20;
 const MAX_ARRAY: u64 = 1 << 32;
+/// Most relocations of code.
+const MAX_RELOCATIONS: usize = 100_000;
+/// Bytes that all programs may have together once each has its own copy of what it calls.
+const MAX_LINKED: u64 = 32 << 20;
+const SHT_NOBITS: u32 = 8;
+const SHF_ALLOC: u64 = 2;
 
 /// Checks an object that is about to be written.
 pub(super) fn check(editor: &Editor<'_>, btf: &Btf<'_>) -> Result<(), PrepareError> {
     let symbols = editor.symbols();
     check_sections(editor)?;
     check_symbols(editor, &symbols)?;
+    check_functions(editor, &symbols)?;
     check_code(editor, &symbols, &map_symbols(editor, btf, &symbols)?)?;
     check_types(btf)
 }
@@ -37,6 +44,12 @@ fn check_sections(editor: &Editor<'_>) -> Result<(), PrepareError> {
     let relocated = editor.sections.iter().any(|s| s.address != 0);
     if relocated {
         return Err(malformed("a section has an address, so it was linked already"));
+    }
+    let data =
+        editor.sections.iter().enumerate().filter(|(_, s)| s.kind == SHT_NOBITS || s.flags & (SHF_ALLOC | SHF_EXECINSTR) == SHF_ALLOC);
+    let bytes = data.fold(0u64, |sum, (index, _)| sum.saturating_add(editor.size(index)));
+    if bytes > MAX_DATA {
+        return Err(too_much(format!("{bytes} bytes of variables"), MAX_DATA.to_string()));
     }
     let legacy = editor.sections.iter().any(|s| s.name.starts_with("maps"));
     if legacy { Err(malformed("it has maps of the old kind (section \"maps\")")) } else { Ok(()) }
@@ -70,6 +83,22 @@ fn check_symbols(editor: &Editor<'_>, symbols: &[Symbol]) -> Result<(), PrepareE
     if functions > MAX_FUNCTIONS { Err(malformed("it has more than 1000 functions")) } else { Ok(()) }
 }
 
+/// aya copies each function, and into each program all that it may call.
+fn check_functions(editor: &Editor<'_>, symbols: &[Symbol]) -> Result<(), PrepareError> {
+    let functions = || symbols.iter().filter(|s| s.info & 0xf == STT_FUNC && s.section != 0);
+    let code: u64 = (0..editor.sections.len()).filter(|i| is_code(editor, *i)).map(|i| editor.data(i).len() as u64).sum();
+    if functions().fold(0u64, |sum, s| sum.saturating_add(s.size)) > code {
+        return Err(malformed("its functions overlap"));
+    }
+    let is_text = |s: &Symbol| editor.sections.get(usize::from(s.section)).is_some_and(|s| s.name.starts_with(".text"));
+    let (text, programs): (Vec<&Symbol>, Vec<&Symbol>) = functions().partition(|s| is_text(s));
+    let text: u64 = text.iter().map(|s| s.size).sum();
+    if (programs.len() as u64).saturating_mul(text).saturating_add(code) > MAX_LINKED {
+        return Err(too_much("programs that call too much code", format!("{} MiB in all", MAX_LINKED >> 20)));
+    }
+    Ok(())
+}
+
 /// Indices of the symbols that are maps; code may refer to nothing else in `.maps`.
 fn map_symbols(editor: &Editor<'_>, btf: &Btf<'_>, symbols: &[Symbol]) -> Result<HashSet<usize>, PrepareError> {
     let Some(section) = btf.find(".maps", Kind::Datasec) else { return Ok(HashSet::new()) };
@@ -84,6 +113,7 @@ fn map_symbols(editor: &Editor<'_>, btf: &Btf<'_>, symbols: &[Symbol]) -> Result
 fn check_code(editor: &Editor<'_>, symbols: &[Symbol], maps: &HashSet<usize>) -> Result<(), PrepareError> {
     let by_index: HashMap<usize, &Symbol> = symbols.iter().map(|s| (s.index, s)).collect();
     let ends: HashSet<(u16, u64)> = symbols.iter().filter(|s| s.info & 0xf == STT_FUNC).map(|s| (s.section, s.value + s.size)).collect();
+    let mut count = 0;
     for (index, section) in editor.sections.iter().enumerate() {
         if is_code(editor, index) && calls_too_far(editor.data(index)) {
             return Err(malformed("a call is out of range"));
@@ -96,9 +126,16 @@ fn check_code(editor: &Editor<'_>, symbols: &[Symbol], maps: &HashSet<usize>) ->
             return Err(malformed("its relocations have addends of their own"));
         }
         let Ok(code) = u16::try_from(target) else { return Err(malformed("section table")) };
+        count += editor.data(index).len() / 16;
+        if count > MAX_RELOCATIONS {
+            return Err(too_much(format!("{count} relocations of code"), MAX_RELOCATIONS.to_string()));
+        }
         for entry in editor.data(index).chunks_exact(16) {
             let (offset, info) = (u64_at(entry, 0).unwrap_or_default(), u64_at(entry, 8).unwrap_or_default());
             let symbol = by_index.get(&((info >> 32) as usize)).ok_or(malformed("a relocation refers to no symbol"))?;
+            if symbol.section == 0 {
+                return Err(undefined(editor.symbol_name(**symbol)));
+            }
             let in_maps = editor.sections.get(usize::from(symbol.section)).is_some_and(|s| s.name.starts_with(".maps"));
             if in_maps && !maps.contains(&symbol.index) {
                 return Err(malformed("a relocation refers to something in .maps that is no map"));
@@ -108,6 +145,10 @@ fn check_code(editor: &Editor<'_>, symbols: &[Symbol], maps: &HashSet<usize>) ->
         }
     }
     Ok(())
+}
+
+fn undefined(name: &str) -> PrepareError {
+    if name.is_empty() { malformed("a relocation refers to no symbol") } else { PrepareError::Undefined { name: name.to_owned() } }
 }
 
 fn calls_too_far(code: &[u8]) -> bool {
@@ -142,7 +183,7 @@ fn check_types(btf: &Btf<'_>) -> Result<(), PrepareError> {
         }
         for entry in t.entries() {
             btf.get(entry.type_id)?;
-            if entry.offset > MAX_SECTION || entry.size > MAX_SECTION {
+            if u64::from(entry.offset.max(entry.size)) > MAX_DATA {
                 return Err(malformed("a variable is outside of its section"));
             }
         }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 
 use super::*;
-use crate::gadget::btf::{BtfError, Kind};
+use crate::gadget::btf::{BtfError, Kind, Places};
 use crate::gadget::fixture;
 
 struct Facts;
@@ -29,15 +29,15 @@ impl KernelFacts for Facts {
     }
 }
 
-fn kernel() -> Option<&'static Btf<'static>> {
-    static KERNEL: OnceLock<Result<Btf<'static>, BtfError>> = OnceLock::new();
-    KERNEL.get_or_init(Btf::kernel).as_ref().ok()
+fn kernel() -> Option<&'static KernelTypes> {
+    static KERNEL: OnceLock<Result<KernelTypes, BtfError>> = OnceLock::new();
+    KERNEL.get_or_init(|| KernelTypes::read(&Places::here(), None)).as_ref().ok()
 }
 
 /// A kernel that has all the test object needs, and little else.
-fn small_kernel() -> &'static Btf<'static> {
-    static SMALL: OnceLock<Btf<'static>> = OnceLock::new();
-    SMALL.get_or_init(make_small_kernel)
+fn small_kernel() -> &'static KernelTypes {
+    static SMALL: OnceLock<KernelTypes> = OnceLock::new();
+    SMALL.get_or_init(|| KernelTypes::of(make_small_kernel()))
 }
 
 fn make_small_kernel() -> Btf<'static> {
@@ -86,7 +86,7 @@ fn aya_takes_the_prepared_object() {
     let parsed = relocate(&prepared.object, &prepared.target_btf).unwrap();
     let mut programs: Vec<_> = parsed.programs.keys().map(String::as_str).collect();
     programs.sort_unstable();
-    assert_eq!(programs, ["sock", "symbols", "tracepoint", "values"]);
+    assert_eq!(programs, ["sock", "symbols", "tracepoint", "unknown", "values"]);
     assert!(parsed.maps.contains_key(".rodata.kconfig") && parsed.maps.contains_key("calls"));
 }
 
@@ -108,9 +108,13 @@ fn the_subset_relocates_like_the_whole_kernel() {
 fn reports_what_it_changed() {
     let Some(prepared) = prepared() else { return };
     let changes = prepared.changes;
-    let renamed = [("socket1", "socket/socket1"), ("?tracepoint/raw_syscalls/sys_enter", "tracepoint/raw_syscalls/sys_enter")];
+    let renamed = [
+        ("socket1", "socket/socket1"),
+        ("?tracepoint/raw_syscalls/sys_enter", "tracepoint/raw_syscalls/sys_enter"),
+        ("kprobe.multi/x", "kprobe/kprobe.multi/x"),
+    ];
     assert_eq!(changes.renamed, renamed.map(|(a, b)| (a.to_owned(), b.to_owned())));
-    assert_eq!(changes.dropped, ["kprobe.multi/x"]);
+    assert_eq!(changes.unknown, ["kprobe.multi/x"]);
     assert_eq!(changes.program_arrays, ["calls"]);
     assert_eq!(changes.type_matches, [("list_head___ours".to_owned(), true), ("list_head___other".to_owned(), false)]);
     let flexible: Vec<_> = changes.flexible.iter().map(|(t, access)| (t.as_str(), access.as_str())).collect();
