@@ -1,7 +1,7 @@
 // Trampolines on a function; one program may sleep.
 #include "../shared/hits.h"
 
-SEC("fentry/vfs_fsync")
+SEC("fentry/vfs_unlink")
 int BPF_PROG(enter)
 {
 	if (ours())
@@ -9,7 +9,7 @@ int BPF_PROG(enter)
 	return 0;
 }
 
-SEC("fexit/vfs_fsync")
+SEC("fexit/vfs_unlink")
 int BPF_PROG(leave)
 {
 	if (ours())
@@ -17,7 +17,7 @@ int BPF_PROG(leave)
 	return 0;
 }
 
-SEC("fentry.s/__x64_sys_getppid")
+SEC("fentry.s/__x64_sys_unlink")
 int BPF_PROG(enter_sleepable)
 {
 	if (ours())
