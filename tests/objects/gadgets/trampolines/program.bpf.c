@@ -1,4 +1,4 @@
-// Trampolines on a function; one program may sleep.
+// Trampolines on a function.
 #include "../shared/hits.h"
 
 SEC("fentry/vfs_unlink")
@@ -14,14 +14,6 @@ int BPF_PROG(leave)
 {
 	if (ours())
 		report(ctx, "fexit", 1);
-	return 0;
-}
-
-SEC("fentry.s/__x64_sys_unlink")
-int BPF_PROG(enter_sleepable)
-{
-	if (ours())
-		report(ctx, "fentry.s", 1);
 	return 0;
 }
 
