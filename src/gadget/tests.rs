@@ -192,9 +192,9 @@ fn refuses_unsuitable_targets() {
     let read = |marks: &str| Some(open(&image(&fixture::compile(&format!("{COMMON}{marks}"))?), "x").map_err(|e| e.to_string()));
     let good = "MARK(gadget_mapelem_iter_target_walk___hash); MARK(gadget_sk_prog_target_sent___socks); MARK(gadget_map_tracer_hash);\n\
                 int gadget_tracer_a___b; const volatile int gadget_var_plain = 1; const volatile int both; const volatile int gadget_var_both;\n\
-                __attribute__((noinline)) static int gadget_pf_(int x) { return x; }\n\
+                __attribute__((noinline)) static int gadget_pf_(int x) { return x * 3; }\n\
                 __attribute__((noinline)) static int gadget_pf_in(int x) { return x + 1; }\n\
-                SEC(\"tc\") int tc(int *c) { return gadget_pf_(c[0]) + gadget_pf_in(c[1]) + both + gadget_var_both; }";
+                SEC(\"tc\") int classify(int *c) { return gadget_pf_(c[0]) + gadget_pf_in(c[1]) + both + gadget_var_both; }";
     let Some(gadget) = read(good) else { return };
     let gadget = gadget.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((gadget.targets["walk"].as_str(), gadget.targets["sent"].as_str()), ("hash", "socks"));

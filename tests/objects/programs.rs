@@ -143,8 +143,8 @@ fn sampler() {
 fn iterators_over_tasks() {
     with_each_compiler(|compiler| {
         let run = Run::start("iter_tasks", compiler, &Setup::default());
-        let (pid, tid) = (std::process::id(), thread());
-        run.event_of("tasks", |e| e["pid"] == pid && e["tid"].to_string() == tid);
+        let (pid, tid) = (std::process::id(), thread().parse::<u32>().unwrap());
+        run.event_of("tasks", |e| e["pid"] == pid && e["tid"] == tid);
         run.event_of("files", |e| e["pid"] == pid && e["fd"] == 1);
     });
     seen("programs: iter/task, iter/task_file");
@@ -183,7 +183,8 @@ fn iterator_over_a_map() {
     with_each_compiler(|compiler| {
         let run = started("iter_map", compiler, &[]);
         getppid(3);
-        run.event(|e| e["key"].to_string() == thread() && e["value"] == 3);
+        let key: u32 = thread().parse().unwrap();
+        run.event(|e| e["key"] == key && e["value"] == 3);
     });
     let error = start("iter_no_map", "clang-16", &[]).err().unwrap();
     assert!(error.contains("no marker gadget_mapelem_iter_target_walk___<map> says which map"), "{error}");
@@ -201,9 +202,17 @@ fn talk(listener: &TcpListener, text: &[u8]) {
     assert_eq!(received, text);
 }
 
+fn release() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap()
+}
+
 /// Connections are put into a map by a sockops program, and the programs on that map see what goes through them.
 #[test]
 fn programs_on_a_map_of_sockets() {
+    if release().starts_with("5.10.") {
+        // "soft lockup": the test's thread never leaves the kernel again.
+        return not_here("programs: sockops, sk_msg, sk_skb", "connections of a map with both kinds of programs hang kernel 5.10");
+    }
     with_each_compiler(|compiler| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port().to_string();
