@@ -50,6 +50,11 @@ impl<'a> Plan<'a> {
         let object = gadget.object.as_deref().ok_or_else(|| LoadError::NoObject { gadget: name.clone() })?;
         let values = values(gadget, options)?;
         let sources = gadget.sources.iter().map(|s| source(gadget, s)).collect::<Result<_, _>>()?;
+        if let Some((param, _)) =
+            values.iter().find(|(p, value)| !value.is_empty() && gadget.packet_filters.iter().any(|(key, _)| *key == p.key))
+        {
+            return Err(LoadError::Invalid(format!("parameter {:?} of gadget {name:?}: packet filters are not supported yet", param.key)));
+        }
         let traces = values.iter().any(|(param, value)| param.key == params::TRACE_PIPE && param.encode(value).is_ok_and(|v| v == [1]));
         let mut globals = globals(gadget, &values)?;
         globals.extend(host_variables(gadget, options));
@@ -239,7 +244,12 @@ fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
             "data source {name:?} of gadget {gadget:?} is to be read {count} times without an interval"
         )));
     }
-    Ok(Source { name: spec.name.clone(), origin: spec.origin.clone(), schedule })
+    let mut origin = spec.origin.clone();
+    if let Origin::Iter { programs, .. } = &mut origin {
+        let disabled = |name: &String| gadget.programs.iter().any(|p| p.name == *name && p.disabled);
+        programs.retain(|name| !disabled(name));
+    }
+    Ok(Source { name: spec.name.clone(), origin, schedule })
 }
 
 /// Sizes that variables give to maps: a parameter's value, or what the object itself says.
