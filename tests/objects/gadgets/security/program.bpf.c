@@ -1,4 +1,4 @@
-// Security hooks; one program may sleep.
+// A security hook.
 #include "../shared/hits.h"
 
 SEC("lsm/file_open")
@@ -6,13 +6,5 @@ int BPF_PROG(opened, struct file *file, int ret)
 {
 	if (ours())
 		report(ctx, "lsm", 1);
-	return ret;
-}
-
-SEC("lsm.s/file_open")
-int BPF_PROG(opened_sleepable, struct file *file, int ret)
-{
-	if (ours())
-		report(ctx, "lsm.s", 1);
 	return ret;
 }
