@@ -6,6 +6,10 @@ use super::btf::{Btf, BtfError, Kind};
 pub(super) const HASH: u32 = 1;
 /// `BPF_MAP_TYPE_PERF_EVENT_ARRAY`.
 pub(super) const PERF_EVENT_ARRAY: u32 = 4;
+/// `BPF_MAP_TYPE_SOCKMAP`.
+pub(super) const SOCKMAP: u32 = 15;
+/// `BPF_MAP_TYPE_SOCKHASH`.
+pub(super) const SOCKHASH: u32 = 18;
 /// `BPF_MAP_TYPE_RINGBUF`.
 pub(super) const RINGBUF: u32 = 27;
 

@@ -1,7 +1,9 @@
 //! A gadget's bytes and what they mean: metadata, parameters, types, data sources. [`open`] is the way in.
 
 pub mod btf;
+mod configure;
 pub mod elf;
+mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod manifest;
@@ -14,16 +16,20 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use configure::ConfigureError;
+pub use error::GadgetError;
 pub use manifest::{Annotation, Manifest};
-pub use open::{ConfigureError, GadgetError, open, open_annotated};
+pub use open::{open, open_annotated};
 pub use params::{ParamError, ParamKind, ParamSpec};
 pub use schema::FieldsError;
 
 use crate::batch::{GadgetIdentity, SchemaBuilder};
 
 /// A gadget that has been read, not loaded.
+#[derive(Default)]
 pub struct Gadget {
     /// Where records will say they come from.
     pub identity: GadgetIdentity,
@@ -39,6 +45,14 @@ pub struct Gadget {
     pub sources: Vec<SourceSpec>,
     /// The programs, in the order of the symbol table.
     pub programs: Vec<ProgramSpec>,
+    /// Ring buffers that may be made perf buffers where the kernel has no ring buffers.
+    pub switchable: Vec<String>,
+    /// The map that a program iterates over, or whose sockets' packets it sees, by program.
+    pub targets: BTreeMap<String, String>,
+    /// Packet filters: the parameter's key (`pf`, `pf-<name>`) and the function that it is compiled into.
+    pub packet_filters: Vec<(String, String)>,
+    /// Variables whose values the host gives: what the host calls them, and the variable.
+    pub host_variables: BTreeMap<String, String>,
 }
 
 /// A data source.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::btf::{Btf, BtfError};
-use super::elf::{Elf, ElfError};
-use super::manifest::{Annotation, Manifest, ManifestError};
-use super::markers::{self, Malformed, Marker};
-use super::params::{self, ParamKind, ParamSpec};
-use super::polled::{self, PolledError};
+use super::btf::{Btf, BtfError, Kind};
+use super::elf::Elf;
+use super::error::GadgetError;
+use super::manifest::{Annotation, Manifest};
+use super::markers::{self, Malformed, Marker, TargetKind};
+use super::params::{self, ParamSpec};
+use super::polled;
 use super::schema::{Fields, FieldsError, KernelTypes};
 use super::{Gadget, Origin, ProgramSpec, SourceSpec, maps};
 use crate::batch::{GadgetIdentity, SchemaBuilder, SourceKind};
@@ -18,67 +19,6 @@ use crate::image::GadgetImage;
 /// Attach target of a program that is loaded but not attached.
 const DISABLED: &str = "gadget_program_disabled";
 const MAX_DECLARATIONS: usize = 1000;
-
-/// Why an image is no usable gadget.
-#[derive(Debug, thiserror::Error)]
-pub enum GadgetError {
-    /// Its metadata is broken.
-    #[error("read the metadata of gadget {image:?}")]
-    Manifest {
-        /// The image.
-        image: String,
-        /// Why.
-        source: ManifestError,
-    },
-    /// Its object is broken.
-    #[error("read the eBPF object of gadget {image:?}")]
-    Elf {
-        /// The image.
-        image: String,
-        /// Why.
-        source: ElfError,
-    },
-    /// Its types are broken.
-    #[error("read the types (BTF) of gadget {image:?}")]
-    Btf {
-        /// The image.
-        image: String,
-        /// Why.
-        source: BtfError,
-    },
-    /// The object carries no types.
-    #[error("the eBPF object of gadget {image:?} has no types (.BTF section)")]
-    NoBtf {
-        /// The image.
-        image: String,
-    },
-    /// A declaration that names something missing or unsuitable.
-    #[error("gadget {image:?} declares {marker}, but {problem}")]
-    Declaration {
-        /// The image.
-        image: String,
-        /// What is declared, e.g. "tracer \"exec\"".
-        marker: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A data source about the host that is not set up right.
-    #[error("set up what gadget {image:?} reads from the host")]
-    Polled {
-        /// The image.
-        image: String,
-        /// Why.
-        source: PolledError,
-    },
-    /// A data source without usable fields.
-    #[error("make the fields of gadget {image:?}")]
-    Fields {
-        /// The image.
-        image: String,
-        /// Why.
-        source: FieldsError,
-    },
-}
 
 /// What went wrong before anybody knew in which image.
 enum Cause {
@@ -117,7 +57,7 @@ pub fn open_annotated(image: &GadgetImage, instance: &str, annotations: &[Annota
     annotations.iter().for_each(|annotation| manifest.annotate(annotation));
     let identity = identity(image, &manifest, instance);
     let (object, btfgen) = (image.ebpf.clone(), image.btfgen.clone());
-    let mut gadget = Gadget { identity, manifest, object, btfgen, params: Vec::new(), sources: Vec::new(), programs: Vec::new() };
+    let mut gadget = Gadget { identity, manifest, object, btfgen, ..Gadget::default() };
     let polled = polled::sources(&gadget.manifest, &gadget.identity);
     (gadget.sources, gadget.params) = polled.map_err(|source| GadgetError::Polled { image: name(), source })?;
     let Some(bytes) = &image.ebpf else { return Ok(gadget) };
@@ -125,6 +65,8 @@ pub fn open_annotated(image: &GadgetImage, instance: &str, annotations: &[Annota
     let section = elf.section(".BTF").ok_or_else(|| GadgetError::NoBtf { image: name() })?;
     let btf = Btf::parse(section.data).map_err(|source| GadgetError::Btf { image: name(), source })?;
     gadget.programs = programs(&elf, &gadget.manifest);
+    gadget.packet_filters = params::packet_filters(&elf);
+    gadget.host_variables = markers::host_variables(&btf).into_iter().collect();
     let reader = Reader {
         btf: &btf,
         elf: &elf,
@@ -133,13 +75,15 @@ pub fn open_annotated(image: &GadgetImage, instance: &str, annotations: &[Annota
         programs: &gadget.programs,
         kernel: KernelTypes::default(),
     };
-    let (params, sources) = reader.read().map_err(|cause| match cause {
+    let declared = reader.read().map_err(|cause| match cause {
         Cause::Btf(source) => GadgetError::Btf { image: name(), source },
         Cause::Fields(source) => GadgetError::Fields { image: name(), source },
         Cause::Declaration(marker, problem) => GadgetError::Declaration { image: name(), marker, problem },
     })?;
-    gadget.params.extend(params);
-    gadget.sources.extend(sources);
+    let of_host = params::of_host(&gadget);
+    gadget.params.extend(declared.params.into_iter().chain(of_host));
+    gadget.sources.extend(declared.sources);
+    (gadget.switchable, gadget.targets) = (declared.switchable, declared.targets);
     Ok(gadget)
 }
 
@@ -156,15 +100,19 @@ fn identity(image: &GadgetImage, manifest: &Manifest, instance: &str) -> GadgetI
 fn programs(elf: &Elf<'_>, manifest: &Manifest) -> Vec<ProgramSpec> {
     let spec = |(name, section): (&str, &str)| {
         let own = section.trim_start_matches('?').split_once('/').map_or("", |(_, target)| target);
-        let target = manifest.attach_to(name).unwrap_or(own);
-        ProgramSpec {
-            name: name.to_owned(),
-            section: section.to_owned(),
-            target: target.to_owned(),
-            disabled: target == DISABLED || own == DISABLED,
-        }
+        let target = manifest.attach_to(name).filter(|target| !target.is_empty()).unwrap_or(own);
+        ProgramSpec { name: name.to_owned(), section: section.to_owned(), target: target.to_owned(), disabled: target == DISABLED }
     };
     elf.programs().map(spec).collect()
+}
+
+/// What the markers declare.
+#[derive(Default)]
+struct Declared {
+    params: Vec<ParamSpec>,
+    sources: Vec<SourceSpec>,
+    switchable: Vec<String>,
+    targets: BTreeMap<String, String>,
 }
 
 struct Reader<'a> {
@@ -177,38 +125,76 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn read(&self) -> Result<(Vec<ParamSpec>, Vec<SourceSpec>), Cause> {
-        let mut params: Vec<ParamSpec> = Vec::new();
-        let mut sources: Vec<SourceSpec> = Vec::new();
+    fn read(&self) -> Result<Declared, Cause> {
+        let mut declared = Declared::default();
         for (count, marker) in markers::find(self.btf).enumerate() {
-            let marker = marker.map_err(|Malformed(name)| declaration(name, "its name does not have the right number of parts"))?;
+            let marker = marker.map_err(|Malformed(name, expected)| {
+                declaration(name, &format!("its name does not have the right number of parts: {expected} behind what it begins with"))
+            })?;
             if count == MAX_DECLARATIONS {
                 return Err(declaration("too much", "at most 1000 declarations are read"));
             }
-            match marker {
-                Marker::Param { variable } if params.iter().any(|p| p.variable == variable) => {}
-                Marker::Param { variable } => params.push(self.param(variable)?),
-                Marker::Tracer { name, map, structure } => {
-                    let source = self.tracer(name, map, structure)?;
-                    sources.retain(|s| s.name != name);
-                    sources.push(source);
+            self.add(marker, &mut declared)?;
+        }
+        if declared.sources.iter().any(|s| matches!(s.origin, Origin::MapIter { .. })) {
+            declared.params.extend(params::fetch_params(self.manifest));
+        }
+        Ok(declared)
+    }
+
+    /// A later tracer replaces an earlier one of its name, a later iterator or parameter is ignored, all else that comes twice is refused.
+    fn add(&self, marker: Marker<'_>, declared: &mut Declared) -> Result<(), Cause> {
+        match marker {
+            Marker::Param { variable } if declared.params.iter().any(|p| p.variable == variable) => {}
+            Marker::Param { variable } => declared.params.push(self.param(variable)?),
+            Marker::Tracer { name, map, structure } => {
+                let source = self.tracer(name, map, structure)?;
+                declared.sources.retain(|s| s.name != name || !matches!(s.origin, Origin::Tracer { .. }));
+                add_source(source, "tracer", declared)?;
+            }
+            Marker::Iter { name, .. } if declared.sources.iter().any(|s| s.name == name && matches!(s.origin, Origin::Iter { .. })) => {}
+            Marker::Iter { name, structure, programs, old } => {
+                if old {
+                    tracing::warn!(
+                        gadget = self.identity.name,
+                        source = name,
+                        "gadget declares a data source in the deprecated form gadget_snapshotter_"
+                    );
                 }
-                Marker::Iter { name, .. } if sources.iter().any(|s| s.name == name) => {}
-                Marker::Iter { name, structure, programs } => sources.push(self.iter(name, structure, programs)?),
-                Marker::MapIter { name, .. } if sources.iter().any(|s| s.name == name) => {
-                    return Err(declaration(&format!("map iterator {name:?}"), "there is another data source of that name"));
+                add_source(self.iter(name, structure, programs)?, "iterator", declared)?;
+            }
+            Marker::MapIter { name, map } => add_source(self.map_iter(name, map)?, "map iterator", declared)?,
+            Marker::Switchable { map } => {
+                maps::find(self.btf, map)?.ok_or_else(|| declaration(&format!("buffer {map:?}"), "it has no such map"))?;
+                declared.switchable.push(map.to_owned());
+            }
+            Marker::Target { kind, program, map } => {
+                self.check_target(kind, program, map)?;
+                if declared.targets.insert(program.to_owned(), map.to_owned()).is_some() {
+                    return Err(declaration(&format!("map {map:?} as target of program {program:?}"), "that program has a target already"));
                 }
-                Marker::MapIter { name, map } => sources.push(self.map_iter(name, map)?),
             }
         }
-        if sources.iter().any(|s| matches!(s.origin, Origin::MapIter { .. })) {
-            params.extend(params::fetch_params(self.manifest));
+        Ok(())
+    }
+
+    /// A program belongs to a map of the right type, and is of the right type itself.
+    fn check_target(&self, kind: TargetKind, program: &str, map: &str) -> Result<(), Cause> {
+        let fail = |problem: String| declaration(&format!("map {map:?} as target of program {program:?}"), &problem);
+        let found = self.programs.iter().find(|p| p.name == program).ok_or_else(|| fail("it has no such program".to_owned()))?;
+        let target = maps::find(self.btf, map)?.ok_or_else(|| fail("it has no such map".to_owned()))?;
+        let section = found.section.trim_start_matches('?');
+        let (right_program, right_map) = match kind {
+            TargetKind::Elements => (matches!(section, "iter/bpf_map_elem" | "iter.s/bpf_map_elem"), true),
+            TargetKind::Sockets => {
+                (matches!(section.split('/').next(), Some("sk_skb" | "sk_msg")), matches!(target.kind, maps::SOCKMAP | maps::SOCKHASH))
+            }
+        };
+        let wanted = if kind == TargetKind::Elements { "iter/bpf_map_elem" } else { "sk_skb/... or sk_msg" };
+        if !right_program {
+            return Err(fail(format!("the program is in section {section:?}, not in {wanted}")));
         }
-        let classifies = |p: &ProgramSpec| p.section.trim_start_matches('?').split('/').next() == Some("classifier");
-        if self.programs.iter().any(classifies) && !params.iter().any(|p| p.key == params::INTERFACE) {
-            params.push(params::interface_param(self.manifest));
-        }
-        Ok((params, sources))
+        if right_map { Ok(()) } else { Err(fail("the map is no map of sockets (SOCKMAP or SOCKHASH)".to_owned())) }
     }
 
     fn param(&self, variable: &str) -> Result<ParamSpec, Cause> {
@@ -237,7 +223,7 @@ impl<'a> Reader<'a> {
         for program in &programs {
             let found = self.programs.iter().find(|p| p.name == *program);
             let found = found.ok_or_else(|| declaration(&what, &format!("it has no program {program:?}")))?;
-            if !found.section.trim_start_matches('?').starts_with("iter") {
+            if !["iter/", "iter.s/"].iter().any(|kind| found.section.trim_start_matches('?').starts_with(kind)) {
                 return Err(declaration(&what, &format!("program {program:?} is in section {:?}, not in iter/...", found.section)));
             }
         }
@@ -259,8 +245,8 @@ impl<'a> Reader<'a> {
             return Err(declaration(&what, &format!("map {map:?} is not of type BPF_MAP_TYPE_HASH")));
         }
         for (part, id) in [("key", found.key), ("value", found.value)] {
-            if !self.btf.get(id)?.kind.is_composite() {
-                return Err(declaration(&what, &format!("the {part} of map {map:?} is not a struct")));
+            if self.btf.get(id)?.kind != Kind::Struct || self.btf.name(id).is_empty() {
+                return Err(declaration(&what, &format!("the {part} of map {map:?} is not a struct with a name")));
             }
         }
         let mut fields = Fields::new(self.btf, self.manifest, &self.kernel, name, SourceKind::Array, self.identity);
@@ -287,6 +273,15 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Adds a data source, which must have a name of its own.
+fn add_source(source: SourceSpec, what: &str, declared: &mut Declared) -> Result<(), Cause> {
+    if declared.sources.iter().any(|s| s.name == source.name) {
+        return Err(declaration(&format!("{what} {:?}", source.name), "there is another data source of that name"));
+    }
+    declared.sources.push(source);
+    Ok(())
+}
+
 fn declaration(what: &str, problem: &str) -> Cause {
     Cause::Declaration(what.to_owned(), problem.to_owned())
 }
@@ -307,84 +302,4 @@ fn pace(schema: &SchemaBuilder, what: &str, interval: Duration, count: u64) -> R
         None => count,
     };
     Ok((interval, count))
-}
-
-impl Gadget {
-    /// Checks parameter values and applies those the host reads itself (`map-fetch-interval`, `map-fetch-count`).
-    ///
-    /// # Errors
-    /// All that is wrong: unknown names with those that are known, unusable values with what is allowed.
-    pub fn configure(&mut self, values: &BTreeMap<String, String>) -> Result<(), Vec<ConfigureError>> {
-        let mut errors = Vec::new();
-        for (name, value) in values {
-            let Some(param) = self.params.iter().find(|p| p.answers_to(name)) else {
-                errors.push(ConfigureError::Unknown { name: name.clone(), known: self.params.iter().map(|p| p.key.clone()).collect() });
-                continue;
-            };
-            match param.encode(value) {
-                Err(e) => errors.push(e.into()),
-                Ok(_) if polled::configure(&mut self.sources, &param.key, value) => {}
-                Ok(_) if matches!(param.kind, ParamKind::Interval | ParamKind::Count) => {
-                    let key = param.key.clone();
-                    errors.extend(self.set_pace(&key, value).err());
-                }
-                Ok(_) => {}
-            }
-        }
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-
-    fn set_pace(&mut self, key: &str, value: &str) -> Result<(), ConfigureError> {
-        let maps = || self.sources.iter().filter(|s| matches!(s.origin, Origin::MapIter { .. })).map(|s| s.name.as_str());
-        for part in value.split(',') {
-            if let Some((source, _)) = part.split_once(':').filter(|(source, _)| !maps().any(|m| m == *source)) {
-                return Err(ConfigureError::UnknownSource {
-                    key: key.to_owned(),
-                    name: source.to_owned(),
-                    known: maps().map(str::to_owned).collect(),
-                });
-            }
-        }
-        for spec in &mut self.sources {
-            let Some(value) = params::for_source(value, &spec.name) else { continue };
-            if let Origin::MapIter { interval, count, .. } = &mut spec.origin {
-                if key == params::MAP_FETCH_INTERVAL {
-                    *interval = duration::parse(value).unwrap_or(*interval);
-                } else {
-                    *count = value.parse().unwrap_or(*count);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Why parameter values were refused.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ConfigureError {
-    /// No parameter of that name.
-    #[error("no parameter {name:?}; there are: {}", list(known))]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: Vec<String>,
-    },
-    /// A value that the parameter cannot have.
-    #[error(transparent)]
-    Value(#[from] params::ParamError),
-    /// A value for a data source that is not there.
-    #[error("parameter {key:?} names data source {name:?}; there are: {}", list(known))]
-    UnknownSource {
-        /// The parameter.
-        key: String,
-        /// The data source.
-        name: String,
-        /// Those that there are.
-        known: Vec<String>,
-    },
-}
-
-fn list(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -180,6 +180,51 @@ fn explains_bad_declarations() {
     assert!(open(&image(&object), "x").err().unwrap().to_string().contains("number of parts"));
 }
 
+/// Markers whose targets do not fit are refused, each with what is wrong with it.
+#[test]
+fn refuses_unsuitable_targets() {
+    const COMMON: &str = "#define SEC(n) __attribute__((section(n), used))\n#define MARK(name) const void *name __attribute__((unused))\n\
+        struct { int (*type)[18]; int (*max_entries)[4]; unsigned *key; unsigned long *value; } socks SEC(\".maps\");\n\
+        struct { int (*type)[1]; int (*max_entries)[4]; unsigned *key; unsigned long *value; } hash SEC(\".maps\");\n\
+        struct e { int x; } *keep;\n\
+        SEC(\"iter/bpf_map_elem\") int walk(void *c) { return 0; }\nSEC(\"sk_msg\") int sent(void *c) { return 0; }\n\
+        SEC(\"kprobe/x\") int probe(void *c) { return 0; }\n";
+    let read = |marks: &str| Some(open(&image(&fixture::compile(&format!("{COMMON}{marks}"))?), "x").map_err(|e| e.to_string()));
+    let good = "MARK(gadget_mapelem_iter_target_walk___hash); MARK(gadget_sk_prog_target_sent___socks); MARK(gadget_map_tracer_hash);\n\
+                int gadget_tracer_a___b; const volatile int gadget_var_plain = 1; const volatile int both; const volatile int gadget_var_both;\n\
+                __attribute__((noinline)) static int gadget_pf_(int x) { return x * 3; }\n\
+                __attribute__((noinline)) static int gadget_pf_in(int x) { return x + 1; }\n\
+                SEC(\"tc\") int classify(int *c) { return gadget_pf_(c[0]) + gadget_pf_in(c[1]) + both + gadget_var_both; }";
+    let Some(gadget) = read(good) else { return };
+    let gadget = gadget.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((gadget.targets["walk"].as_str(), gadget.targets["sent"].as_str()), ("hash", "socks"));
+    assert_eq!(gadget.switchable, ["hash"]);
+    assert_eq!((gadget.host_variables["plain"].as_str(), gadget.host_variables["both"].as_str()), ("gadget_var_plain", "both"));
+    let mut filters = gadget.packet_filters.clone();
+    filters.sort();
+    assert_eq!(filters, [("pf".into(), "gadget_pf_".into()), ("pf-in".into(), "gadget_pf_in".into())]);
+    assert!(["pf", "pf-in", "trace-pipe"].iter().all(|key| gadget.params.iter().any(|p| p.key == *key)));
+    for (marks, problem) in [
+        ("MARK(gadget_mapelem_iter_target_probe___hash);", "not in iter/bpf_map_elem"),
+        ("MARK(gadget_mapelem_iter_target_walk___none);", "it has no such map"),
+        ("MARK(gadget_sk_prog_target_none___socks);", "it has no such program"),
+        ("MARK(gadget_sk_prog_target_walk___socks);", "not in sk_skb/... or sk_msg"),
+        ("MARK(gadget_sk_prog_target_sent___hash);", "no map of sockets"),
+        ("MARK(gadget_sk_prog_target_sent___socks); const void *gadget_mapelem_iter_target_walk;", "number of parts"),
+        ("MARK(gadget_map_tracer_none);", "it has no such map"),
+        ("MARK(gadget_param_none);", "it has no variable of that name"),
+        ("MARK(gadget_iter_a___e___probe);", "not in iter/"),
+        ("MARK(gadget_snapshotter_a___e___none);", "it has no program"),
+        ("MARK(gadget_iter_a___none___walk);", "it has no struct"),
+        ("MARK(gadget_mapiter_a___socks);", "not of type BPF_MAP_TYPE_HASH"),
+        ("MARK(gadget_mapiter_a___hash);", "not a struct with a name"),
+        ("MARK(gadget_tracer_a___hash___e);", "neither a ring buffer nor a perf event array"),
+    ] {
+        let error = read(marks).unwrap().err().unwrap_or_else(|| panic!("{marks} was accepted"));
+        assert!(error.contains(problem), "{marks}: {error}");
+    }
+}
+
 proptest::proptest! {
     /// Damaged objects are refused or read, never a panic.
     #[test]

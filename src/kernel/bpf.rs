@@ -12,6 +12,8 @@ const MAP_LOOKUP_ELEM: u32 = 1;
 const MAP_UPDATE_ELEM: u32 = 2;
 const MAP_DELETE_ELEM: u32 = 3;
 const MAP_GET_NEXT_KEY: u32 = 4;
+const PROG_ATTACH: u32 = 8;
+const PROG_DETACH: u32 = 9;
 const RAW_TRACEPOINT_OPEN: u32 = 17;
 const MAP_FREEZE: u32 = 22;
 const MAP_LOOKUP_AND_DELETE_BATCH: u32 = 25;
@@ -23,6 +25,8 @@ const ITER_CREATE: u32 = 33;
 pub const TRACE_ITER: u32 = 28;
 /// Attach type of a program on a perf event (5.15 and newer).
 pub const PERF_EVENT: u32 = 41;
+/// Flag of programs that may sleep.
+pub const F_SLEEPABLE: u32 = 1 << 4;
 
 /// One `bpf(2)` call. The result is a descriptor or 0. Before 5.11 what it makes counts as locked memory; when that is not allowed to be
 /// as much, the limit is raised.
@@ -200,6 +204,30 @@ pub fn link_create(program: BorrowedFd<'_>, target: Option<BorrowedFd<'_>>, atta
     call_for_fd(LINK_CREATE, &mut attr)
 }
 
+/// Attaches a program to a map of sockets, which is not done through links (`attach_type` BPF_SK_*).
+///
+/// # Errors
+/// The kernel's (EINVAL or EOPNOTSUPP: the map is no map of sockets).
+pub fn attach_to_map(program: BorrowedFd<'_>, map: BorrowedFd<'_>, attach_type: u32) -> io::Result<()> {
+    call(PROG_ATTACH, &mut map_attachment(program, map, attach_type)).map(drop)
+}
+
+/// Ends [`attach_to_map`].
+///
+/// # Errors
+/// The kernel's (ENOENT: another program is attached there).
+pub fn detach_from_map(program: BorrowedFd<'_>, map: BorrowedFd<'_>, attach_type: u32) -> io::Result<()> {
+    call(PROG_DETACH, &mut map_attachment(program, map, attach_type)).map(drop)
+}
+
+fn map_attachment(program: BorrowedFd<'_>, map: BorrowedFd<'_>, attach_type: u32) -> [u8; 20] {
+    let mut attr = [0u8; 20];
+    put32(&mut attr, 0, map.as_raw_fd() as u32);
+    put32(&mut attr, 4, program.as_raw_fd() as u32);
+    put32(&mut attr, 8, attach_type);
+    attr
+}
+
 /// Links an iterator program, to a map when it iterates over one's elements.
 ///
 /// # Errors
@@ -255,6 +283,8 @@ pub struct Code<'a> {
     pub attach_type: u32,
     /// Type id of the hook in the kernel's BTF, or 0.
     pub attach_to: u32,
+    /// BPF_F_SLEEPABLE and the like.
+    pub flags: u32,
     /// The instructions.
     pub instructions: &'a [aya_obj::generated::bpf_insn],
     /// The license that it states.
@@ -300,6 +330,7 @@ pub fn load_program_with(code: &Code<'_>, modules: ModuleTypes<'_>, log: &mut [u
         put32(&mut attr, 28, log.len() as u32);
         put64(&mut attr, 32, log.as_mut_ptr() as u64);
     }
+    put32(&mut attr, 44, code.flags);
     let name = code.name.bytes().filter(|b| b.is_ascii_alphanumeric() || *b == b'_');
     for (to, byte) in attr.iter_mut().skip(48).zip(name.take(15)) {
         *to = byte;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::host_path;
+use super::{host_path, mounts};
 
 /// The mount point of cgroup2, as reachable from here, or `None` when it is not mounted.
 ///
@@ -16,6 +16,17 @@ pub fn unified_mount() -> io::Result<Option<PathBuf>> {
     let host = host_path(Path::new("/proc"));
     let text = std::fs::read_to_string(host.join("1/mountinfo")).or_else(|_| std::fs::read_to_string("/proc/self/mountinfo"))?;
     Ok(find_unified(&text).map(|path| host_path(&path)))
+}
+
+/// The root of the cgroup2 hierarchy, to attach programs to; of a mount of our own where there is none.
+///
+/// # Errors
+/// When it can neither be opened nor mounted.
+pub fn unified_root() -> io::Result<std::fs::File> {
+    match unified_mount()? {
+        Some(path) => std::fs::File::open(path),
+        None => mounts::open_below(&mounts::detached(c"cgroup2")?, c".", libc::O_RDONLY | libc::O_DIRECTORY),
+    }
 }
 
 /// The first cgroup2 mount whose root is the root of the hierarchy; else the first of any root.

@@ -4,6 +4,8 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 
+use super::mounts;
+
 /// The kernel's own types. They are the same in every mount namespace, so HOST_ROOT plays no part.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
@@ -49,6 +51,7 @@ pub fn has_helper(helper: i32) -> bool {
         kind: SOCKET_FILTER,
         attach_type: 0,
         attach_to: 0,
+        flags: 0,
         instructions: &instructions,
         license: c"GPL",
         btf: None,
@@ -60,13 +63,24 @@ pub fn has_helper(helper: i32) -> bool {
 
 /// Whether the kernel is locked down so far that programs may not read its memory (`confidentiality`).
 pub fn locked_down() -> bool {
-    let text = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
-    text.contains("[confidentiality]")
+    security_file("lockdown").contains("[confidentiality]")
 }
 
-/// The active security modules, comma separated; empty when securityfs is not mounted.
+/// The active security modules, comma separated; empty when nobody can tell.
 pub fn security_modules() -> String {
-    std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default()
+    security_file("lsm").trim().to_owned()
+}
+
+/// A file of securityfs, which need not be mounted; empty when it is not to be had.
+fn security_file(name: &str) -> String {
+    use std::io::Read;
+    if let Ok(text) = std::fs::read_to_string(Path::new("/sys/kernel/security").join(name)) {
+        return text;
+    }
+    let mut text = String::new();
+    let path = std::ffi::CString::new(name).unwrap_or_default();
+    let read = mounts::detached(c"securityfs").and_then(|root| mounts::open_below(&root, &path, libc::O_RDONLY)?.read_to_string(&mut text));
+    if read.is_ok() { text } else { String::new() }
 }
 
 fn probe_map(kind: u32, key: u32, value: u32, entries: u32) -> Result<OwnedFd, i32> {

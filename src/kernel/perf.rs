@@ -14,6 +14,7 @@ const SAMPLE_RAW: u64 = 1 << 10;
 const FLAG_FREQUENCY: u64 = 1 << 10;
 const OPEN_CLOEXEC: libc::c_long = 8;
 const IOC_ENABLE: u64 = 0x2400;
+const IOC_DISABLE: u64 = 0x2401;
 const IOC_SET_BPF: u64 = 0x4004_2408;
 const KPROBE_PMU: &str = "/sys/bus/event_source/devices/kprobe/type";
 const UPROBE_PMU: &str = "/sys/bus/event_source/devices/uprobe/type";
@@ -46,7 +47,7 @@ pub fn tracepoint(id: u64) -> io::Result<OwnedFd> {
 /// An event for entry into a kernel function, or the return from it.
 ///
 /// # Errors
-/// Unsupported when the kernel has no kprobes, NotFound when it has no such function, else the kernel's.
+/// Unsupported when the kernel offers no such events (4.17 and newer do, if they have kprobes at all), NotFound when it has no such function, else the kernel's.
 pub fn kprobe(function: &CStr, on_return: bool) -> io::Result<OwnedFd> {
     let missing = |_| io::Error::new(io::ErrorKind::Unsupported, "the kernel has no kprobes (CONFIG_KPROBES, 4.17 or newer)");
     let text = std::fs::read_to_string(KPROBE_PMU).map_err(missing)?;
@@ -131,6 +132,14 @@ pub fn attach(program: BorrowedFd<'_>, event: OwnedFd) -> io::Result<Vec<OwnedFd
     ioctl(event.as_fd(), IOC_ENABLE, 0)?;
     held.push(event);
     Ok(held)
+}
+
+/// Stops an event: its program runs no more.
+///
+/// # Errors
+/// The kernel's.
+pub fn disable(event: BorrowedFd<'_>) -> io::Result<()> {
+    ioctl(event, IOC_DISABLE, 0)
 }
 
 fn open(mut attributes: Attributes, cpu: Option<u32>) -> io::Result<OwnedFd> {

@@ -174,3 +174,42 @@ fn zones_have_names() {
     assert_eq!(offset, clock::zone_offset(1_714_551_072));
     assert!(name.iter().take_while(|b| **b != 0).all(u8::is_ascii) && name[0] != 0);
 }
+
+/// A probe made through tracefs is a tracepoint until it is dropped; one on a function that is not there is refused.
+#[test]
+fn probes_come_and_go() {
+    use std::io::ErrorKind;
+    match tracefs::Probe::create("vfs_read", false) {
+        // This machine's kernel has none; those of the virtual machines have.
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}"),
+        Ok(probe) => {
+            assert!(probe.id().unwrap() > 0);
+            assert!(tracefs::events(Some("gadgetry")).is_ok_and(|events| events.iter().any(|e| e.starts_with("probe_"))));
+            drop(probe);
+            assert!(tracefs::events(Some("gadgetry")).map_or(true, |events| !events.iter().any(|e| e.starts_with("probe_"))));
+            assert!(tracefs::Probe::create("no_such_function_at_all", false).is_err());
+        }
+    }
+    assert_eq!(tracefs::Probe::create("a b", false).err().unwrap().kind(), ErrorKind::InvalidInput);
+}
+
+/// The list of tracepoints is read without anybody having mounted it.
+#[test]
+fn tracepoints_are_listed() {
+    if super::capabilities::missing_capabilities().is_empty() {
+        assert!(tracefs::events(None).unwrap().iter().any(|category| category == "sched"));
+        assert!(tracefs::events(Some("sched")).unwrap().iter().any(|name| name == "sched_switch"));
+    }
+}
+
+/// As many descriptors as possible may be open, and asking twice is no harm.
+#[test]
+fn limits_are_raised() {
+    super::limits::raise();
+    super::limits::raise();
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours and the kernel fills it.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
+    assert!(limit.rlim_cur >= limit.rlim_max.min(1 << 16), "{} of {}", limit.rlim_cur, limit.rlim_max);
+    assert_eq!(super::limits::version("5.10.0-28-amd64"), (5, 10));
+}

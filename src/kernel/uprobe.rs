@@ -86,5 +86,6 @@ fn nothing() -> Code<'static> {
         btf: None,
         functions: (&[], 0),
         lines: (&[], 0),
+        flags: 0,
     }
 }

@@ -4,6 +4,10 @@ use std::io;
 
 use crate::kernel::{capabilities, features};
 
+/// The kinds of sections there are.
+const SECTIONS: &str = "kprobe, kretprobe, uprobe, uretprobe, usdt, tracepoint, raw_tracepoint, tp_btf, fentry, fexit, lsm, iter, \
+    perf_event, socket, classifier/ingress, classifier/egress, sockops, sk_skb, sk_msg, cgroup_skb and cgroup";
+
 /// Why a gadget could not be loaded, attached or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -82,20 +86,32 @@ pub enum LoadError {
         source: io::Error,
     },
     /// The kernel lacks what a program hooks into.
-    #[error("the kernel has no {hook}, which program {program:?} needs")]
+    #[error("the kernel has no {hook}, which program {program:?} needs{}", suggestion.as_ref().map(|s| format!("; did you mean {s}?")).unwrap_or_default())]
     NoHook {
         /// The program.
         program: String,
         /// The kind of hook and its name.
         hook: String,
+        /// The nearest name of that kind there is.
+        suggestion: Option<String>,
     },
-    /// A kind of program that is not loaded yet.
-    #[error("program {program:?} is in section {section:?}, which is not supported yet")]
+    /// A kind of program that cannot be run.
+    #[error("unsupported section {section:?} of program {program:?}; supported are {SECTIONS}")]
     Unsupported {
         /// The program.
         program: String,
         /// Its section.
         section: String,
+    },
+    /// A section of a known kind that is malformed.
+    #[error("invalid section name {section:?} of program {program:?}: it should be {expected}")]
+    Section {
+        /// The program.
+        program: String,
+        /// Its section.
+        section: String,
+        /// How sections of that kind are named.
+        expected: String,
     },
     /// Anything else the kernel refused.
     #[error("{doing}")]

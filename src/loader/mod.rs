@@ -15,10 +15,12 @@ mod program;
 mod reader;
 mod registry;
 pub mod scope;
+mod suggest;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -28,7 +30,8 @@ use aya::maps::MapData;
 
 use crate::gadget::Gadget;
 use crate::gadget::btf::Places;
-use attach::Link;
+use crate::kernel::limits;
+use attach::{Around, Link};
 pub use error::LoadError;
 pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
 use hook::Hook;
@@ -54,6 +57,8 @@ pub struct Options<'a> {
     pub value_sizes: Vec<(&'a str, u32)>,
     /// Treats the kernel as one without ring buffers: maps that are marked for it become perf event arrays.
     pub perf_buffers: bool,
+    /// Values for [`Gadget::host_variables`], by what the host calls them. Those that the gadget does not have are left out.
+    pub variables: &'a [(String, Vec<u8>)],
     /// Where the kernel's types are; this machine's usual places when there is none.
     pub types: Option<&'a Places>,
 }
@@ -68,27 +73,37 @@ impl<'a> Options<'a> {
             shared: Vec::new(),
             value_sizes: Vec::new(),
             perf_buffers: false,
+            variables: &[],
             types: None,
         }
     }
 }
 
 /// A gadget whose programs are in the kernel. Dropping it takes them out.
+#[derive(Default)]
 pub struct Loaded {
     gadget: String,
+    // Goes first: what is printed at the end is not waited for, and programs are detached before their maps go.
+    trace: Option<trace::TracePipe>,
+    links: Vec<Link>,
     programs: Vec<LoadedProgram>,
     maps: HashMap<String, MapData>,
-    links: Vec<Link>,
     sources: Vec<Source>,
     frequencies: HashMap<String, u64>,
+    /// The map that a program belongs to, by program.
+    targets: BTreeMap<String, String>,
     filters: bool,
     /// Bytes of each CPU's perf buffer.
     perf_bytes: Option<u32>,
     reading: bool,
     /// The only interface of the host that classifiers are attached to.
     interface: Option<String>,
+    /// Whether to copy to the log what programs print.
+    traces: bool,
     /// Network namespaces of the workloads: written by [`Scoped`], read by iterators over sockets.
     namespaces: std::sync::Arc<scope::Namespaces>,
+    /// Its programs among those that are known as ours.
+    registration: registry::Registration,
 }
 
 /// Prepares, verifies and loads a gadget's programs and makes its maps. Nothing runs before [`Loaded::attach`].
@@ -97,13 +112,26 @@ pub struct Loaded {
 /// When the object, a parameter or the kernel does not allow it; nothing stays behind.
 pub fn load(gadget: &Gadget, options: &Options<'_>) -> Result<Loaded, LoadError> {
     let began = Instant::now();
-    let plan = Plan::of(gadget, options)?;
-    let loaded = plan.load(options)?;
+    limits::raise();
+    let loaded = match &gadget.object {
+        Some(_) => Plan::of(gadget, options)?.load(options)?,
+        None => Loaded::without_programs(gadget, options)?,
+    };
     tracing::debug!(gadget = loaded.gadget, programs = loaded.programs.len(), micros = micros(began), "gadget loaded");
     Ok(loaded)
 }
 
 impl Loaded {
+    /// A gadget that is metadata only: its records come from sources of the host.
+    fn without_programs(gadget: &Gadget, options: &Options<'_>) -> Result<Self, LoadError> {
+        let name = &gadget.identity.name;
+        if !gadget.manifest.has_other_sources() {
+            return Err(LoadError::NoObject { gadget: name.clone() });
+        }
+        plan::values(gadget, options)?;
+        Ok(Loaded { gadget: name.clone(), ..Loaded::default() })
+    }
+
     /// What reads the records of each data source, by its name. Only once: the readers own what they read.
     ///
     /// # Errors
@@ -117,12 +145,13 @@ impl Loaded {
     }
 
     fn reader(&mut self, source: Source) -> Result<(String, Reader), LoadError> {
-        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs, self.perf_bytes, &self.namespaces)?;
+        let context = reader::Context { targets: &self.targets, perf_bytes: self.perf_bytes, namespaces: &self.namespaces };
+        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs, &context)?;
         Ok((source.name, reader))
     }
 
-    /// Attaches every program that has a hook, but for those that parameters have switched off: some hooks slow every system call down.
-    /// Calling it twice attaches once.
+    /// Attaches every program that has a hook, but for those that are disabled or that parameters have switched off: some hooks slow
+    /// every system call down. Calling it twice attaches once.
     ///
     /// # Errors
     /// The first failure, after what had been attached was detached again.
@@ -131,15 +160,12 @@ impl Loaded {
             return Ok(());
         }
         let began = Instant::now();
-        for program in self.programs.iter().filter(|p| !p.switched_off) {
-            let frequency = self.frequency(&program.hook);
-            match attach::attach(program, frequency) {
-                Ok(links) => self.links.extend(links),
-                Err(error) => {
-                    self.detach();
-                    return Err(error);
-                }
-            }
+        if self.traces {
+            self.trace = Some(trace::TracePipe::start(&self.gadget).map_err(|e| LoadError::kernel("open trace_pipe".to_owned(), e))?);
+        }
+        let attached = self.attach_all();
+        if attached.is_err() {
+            self.detach();
         }
         tracing::debug!(
             gadget = self.gadget,
@@ -148,6 +174,16 @@ impl Loaded {
             micros = micros(began),
             "gadget attached"
         );
+        attached
+    }
+
+    fn attach_all(&mut self) -> Result<(), LoadError> {
+        let around = Around { frequencies: &self.frequencies, targets: &self.targets, maps: &self.maps };
+        // A map of sockets gets its programs before others put sockets into it: those inside keep the programs they came with.
+        let (first, rest) = self.programs.iter().partition::<Vec<_>, _>(|p| matches!(p.hook, Hook::Sockets(_)));
+        for program in first.into_iter().chain(rest).filter(|p| !p.switched_off) {
+            self.links.extend(attach::attach(program, &around)?);
+        }
         Ok(())
     }
 
@@ -165,16 +201,9 @@ impl Loaded {
         self.maps.get(name).and_then(|map| map.fd().as_fd().try_clone_to_owned().ok())
     }
 
-    fn frequency(&self, hook: &Hook) -> u64 {
-        const DEFAULT: u64 = 49;
-        match hook {
-            Hook::Sampler(name) => self.frequencies.get(name).copied().unwrap_or(DEFAULT),
-            _ => DEFAULT,
-        }
-    }
-
     /// Detaches every program. Blocks while the kernel waits for running ones: 70 to 120 ms for each that hangs on a perf event.
     pub fn detach(&mut self) {
+        self.trace = None;
         if self.links.is_empty() {
             return;
         }
@@ -187,12 +216,6 @@ impl Loaded {
     /// Whether the programs look into [`Options::mntns_filter`]. When not, everything arrives and must be filtered here.
     pub fn filters_in_kernel(&self) -> bool {
         self.filters
-    }
-}
-
-impl Drop for Loaded {
-    fn drop(&mut self) {
-        self.detach();
     }
 }
 

@@ -8,11 +8,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use aya::maps::MapData;
 use aya_obj::Object;
 use aya_obj::btf::Btf;
+use aya_obj::generated::bpf_insn;
 
 use super::error::LoadError;
 use super::hook::Hook;
 use super::maps::{Maps, Wishes};
+use super::packetfilter;
 use super::program;
+use super::suggest;
 use crate::gadget::btf::KernelTypes;
 use crate::kernel::{
     bpf::{self, Code, ModuleTypes},
@@ -26,6 +29,10 @@ pub(super) struct Wanted {
     pub name: String,
     /// Where it will be attached.
     pub hook: Hook,
+    /// Whether it may sleep.
+    pub sleepable: bool,
+    /// Whether it is not to be attached.
+    pub disabled: bool,
 }
 
 /// A program in the kernel.
@@ -38,7 +45,7 @@ pub(super) struct LoadedProgram {
     pub fd: OwnedFd,
     /// With which attach type it was loaded.
     pub attach_type: u32,
-    /// Whether parameters have switched off all that it does.
+    /// Whether it is not to be attached: it is disabled, or parameters have switched off all that it does.
     pub switched_off: bool,
 }
 
@@ -49,6 +56,8 @@ pub(super) struct Image<'a> {
     object: Object,
     /// Kernel modules whose functions are called.
     modules: Vec<String>,
+    /// What functions are to begin with: packet filters.
+    packet_filters: Vec<(String, Vec<bpf_insn>)>,
 }
 
 impl<'a> Image<'a> {
@@ -57,12 +66,12 @@ impl<'a> Image<'a> {
         let mut object = Object::parse(bytes).map_err(|e| LoadError::object(format!("read object of gadget {gadget:?}"), e))?;
         let globals = globals.iter().map(|(name, value)| (name.as_str(), (value.as_slice(), true))).collect();
         object.patch_map_data(globals).map_err(|e| LoadError::object(format!("set variables of gadget {gadget:?}"), e))?;
-        Ok(Image { gadget, object, modules: Vec::new() })
+        Ok(Image { gadget, object, modules: Vec::new(), packet_filters: Vec::new() })
     }
 
-    /// With what `prepare` has found out.
-    pub(super) fn with(mut self, modules: Vec<String>) -> Self {
-        self.modules = modules;
+    /// With the modules that `prepare` has found, and packet filters by the function that each goes to.
+    pub(super) fn with(mut self, modules: Vec<String>, packet_filters: Vec<(String, Vec<bpf_insn>)>) -> Self {
+        (self.modules, self.packet_filters) = (modules, packet_filters);
         self
     }
 
@@ -89,6 +98,12 @@ impl<'a> Image<'a> {
         let fail = |e| LoadError::object(format!("fit object of gadget {gadget:?} to the kernel's types"), e);
         self.object.relocate_btf(&target).map_err(fail)?;
         drop(target);
+        for (function, filter) in std::mem::take(&mut self.packet_filters) {
+            if !packetfilter::inject(&mut self.object, &function, &filter) {
+                let text = format!("gadget {gadget:?} has no function {function:?}, which a packet filter belongs to");
+                return Err(LoadError::Invalid(text));
+            }
+        }
         let maps = Maps::create(gadget, std::mem::take(&mut self.object.maps), wishes, btf.as_ref().map(AsFd::as_fd))?;
         self.bind(&maps)?;
         let programs = self.load_programs(btf.as_ref(), kernel, wanted)?;
@@ -131,21 +146,21 @@ impl<'a> Image<'a> {
         // Index 0 stands for the kernel itself.
         let called: Vec<RawFd> =
             if called.is_empty() { Vec::new() } else { [0].into_iter().chain(called.iter().map(AsRawFd::as_raw_fd)).collect() };
-        for Wanted { name, hook } in wanted {
-            let (attach_to, module) = attach_id(kernel, &name, &hook)?;
+        for wanted in wanted {
+            let (attach_to, module) = attach_id(kernel, &wanted.name, &wanted.hook)?;
             let modules = ModuleTypes { attach_to: module.as_ref().map(AsFd::as_fd), called: &called };
-            loaded.push(self.load_program(name, hook, (attach_to, modules), btf)?);
+            loaded.push(self.load_program(wanted, (attach_to, modules), btf)?);
         }
         Ok(loaded)
     }
 
     fn load_program(
         &self,
-        name: String,
-        hook: Hook,
+        wanted: Wanted,
         (attach_to, modules): (u32, ModuleTypes<'_>),
         btf: Option<&OwnedFd>,
     ) -> Result<LoadedProgram, LoadError> {
+        let Wanted { name, hook, disabled, .. } = wanted;
         let missing = || LoadError::Invalid(format!("gadget {:?} has no program {name:?}", self.gadget));
         let program = self.object.programs.get(&name).ok_or_else(missing)?;
         let function = self.object.functions.get(&program.function_key()).ok_or_else(missing)?;
@@ -158,6 +173,7 @@ impl<'a> Image<'a> {
             kind,
             attach_type,
             attach_to,
+            flags: if wanted.sleepable { bpf::F_SLEEPABLE } else { 0 },
             instructions: &function.instructions,
             license: &program.license,
             btf: btf.map(AsFd::as_fd),
@@ -170,15 +186,16 @@ impl<'a> Image<'a> {
             None => (program::load(&code, modules)?, attach_type),
         };
         // A kernel that does not tell is no reason to leave a program out.
-        let switched_off = translated::is_switched_off(fd.as_fd(), &function.instructions).unwrap_or(false);
-        Ok(LoadedProgram { name, hook, fd, attach_type, switched_off })
+        let switched_off = !hook.result_counts() && translated::is_switched_off(fd.as_fd(), &function.instructions).unwrap_or(false);
+        Ok(LoadedProgram { name, hook, fd, attach_type, switched_off: switched_off || disabled })
     }
 }
 
 /// The kernel's id of the type that stands for a hook, 0 where none is needed, and the types of the module it is in.
 fn attach_id(kernel: &KernelTypes, program: &str, hook: &Hook) -> Result<(u32, Option<OwnedFd>), LoadError> {
     let Some((name, kind)) = hook.kernel_type() else { return Ok((0, None)) };
-    let missing = || LoadError::NoHook { program: program.to_owned(), hook: hook.to_string() };
+    let missing =
+        || LoadError::NoHook { program: program.to_owned(), hook: hook.to_string(), suggestion: suggest::hook(hook, Some(kernel)) };
     if !kernel.is_native() {
         return Err(missing());
     }

@@ -1,25 +1,29 @@
 //! Everything that is decided before the kernel is asked: variables, sizes, which programs, which readers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
+use aya_obj::generated::bpf_insn;
 use object::{Object as _, ObjectSymbol as _};
 
 use super::error::LoadError;
 use super::filter::MntnsFilter;
 use super::guard::guarded;
-use super::hook::Hook;
+use super::hook::{self, Hook};
 use super::maps::spec::RINGBUF;
 use super::maps::{Wishes, values as map_values};
 use super::object::{Image, Wanted};
+use super::packetfilter;
 use super::prepare::{Host, Prepared, Target, prepare};
 use super::reader::Schedule;
+use super::registry::Registration;
 use super::{Loaded, Options, micros};
 use crate::batch::{self, SchemaBuilder};
 use crate::component::nearest;
 use crate::gadget::btf::{KernelTypes, Places};
 use crate::gadget::params::INTERFACE;
-use crate::gadget::{Gadget, Origin, ParamSpec, SourceSpec};
+use crate::gadget::{Gadget, Origin, ParamSpec, ProgramSpec, SourceSpec, params};
 use crate::kernel::{features, memory};
 
 /// The map of mount namespaces, as programs know it.
@@ -57,6 +61,9 @@ pub(super) struct Plan<'a> {
     wanted: Vec<Wanted>,
     sources: Vec<Source>,
     interface: Option<String>,
+    frequencies: HashMap<String, u64>,
+    traces: bool,
+    packet_filters: Vec<(String, Vec<bpf_insn>)>,
 }
 
 impl<'a> Plan<'a> {
@@ -66,8 +73,14 @@ impl<'a> Plan<'a> {
         let object = gadget.object.as_deref().ok_or_else(|| LoadError::NoObject { gadget: name.clone() })?;
         let values = values(gadget, options)?;
         let sources = gadget.sources.iter().map(|s| source(gadget, s)).collect::<Result<_, _>>()?;
+        let traces = values.iter().any(|(param, value)| param.key == params::TRACE_PIPE && param.encode(value).is_ok_and(|v| v == [1]));
+        let mut globals = globals(gadget, &values)?;
+        globals.extend(host_variables(gadget, options));
+        let wanted = wanted(gadget)?;
+        let frequencies = frequencies(gadget, &wanted)?;
+        let packet_filters = packet_filters(gadget, &values)?;
         let interface = interface(&values);
-        Ok(Plan { gadget, object, globals: globals(gadget, &values)?, wanted: wanted(gadget)?, sources, interface })
+        Ok(Plan { gadget, object, globals, wanted, sources, interface, frequencies, traces, packet_filters })
     }
 
     /// Does it.
@@ -83,7 +96,10 @@ impl<'a> Plan<'a> {
         let filters = self.filter(options, &symbols);
         let object_began = Instant::now();
         let prepared = guarded(|| format!("read object of gadget {name:?}"), || Image::parse(name, &object, &self.globals))?;
-        let prepared = prepared.with(modules);
+        let values = map_values::read(self.object);
+        // A disabled program is needed all the same when a map holds it from the start.
+        self.wanted.retain(|w| !w.disabled || values.iter().any(|value| value.target == w.name));
+        let prepared = prepared.with(modules, std::mem::take(&mut self.packet_filters));
         drop(object);
         let mut wishes = Wishes { entries: entries(&prepared, &self.globals, &symbols), ..Wishes::default() };
         self.size_rings(&prepared, options, &mut wishes);
@@ -107,20 +123,21 @@ impl<'a> Plan<'a> {
             load_micros = micros(object_began),
             "programs verified"
         );
-        let frequencies = frequencies(self.gadget);
         let gadget = name.to_owned();
+        let registration = Registration::new(&self.gadget.identity, programs.iter().map(|p| p.fd.as_fd()));
         Ok(Loaded {
+            registration,
             gadget,
             programs,
             maps,
-            links: Vec::new(),
             sources: self.sources,
-            frequencies,
+            frequencies: self.frequencies,
+            targets: self.gadget.targets.clone(),
             filters,
             perf_bytes: options.ring_bytes,
-            reading: false,
             interface: self.interface,
-            namespaces: Default::default(),
+            traces: self.traces,
+            ..Loaded::default()
         })
     }
 
@@ -178,20 +195,41 @@ fn prepare_for(gadget: &str, object: &[u8], kernel: &KernelTypes) -> Result<(Pre
 }
 
 /// A value for each parameter, the user's or the default.
-fn values<'a>(gadget: &'a Gadget, options: &'a Options<'_>) -> Result<Vec<(&'a ParamSpec, &'a str)>, LoadError> {
-    if let Some(key) = options.params.keys().find(|key| !gadget.params.iter().any(|p| p.answers_to(key))) {
-        let suggestion = nearest(key, gadget.params.iter().map(|p| p.key.as_str())).map(str::to_owned);
-        return Err(LoadError::UnknownParameter { gadget: gadget.identity.name.clone(), key: key.clone(), suggestion });
+pub(super) fn values<'a>(gadget: &'a Gadget, options: &'a Options<'_>) -> Result<Vec<(&'a ParamSpec, &'a str)>, LoadError> {
+    let mut values: Vec<_> = gadget.params.iter().map(|param| (param, param.default.as_str())).collect();
+    for (key, value) in options.params {
+        let called = params::called(&gadget.params, key);
+        if called.is_empty() {
+            let suggestion = nearest(key, gadget.params.iter().map(|p| p.key.as_str())).map(str::to_owned);
+            return Err(LoadError::UnknownParameter { gadget: gadget.identity.name.clone(), key: key.clone(), suggestion });
+        }
+        let is_called = |param: &ParamSpec| called.iter().any(|c| std::ptr::eq(*c, param));
+        values.iter_mut().filter(|(param, _)| is_called(param)).for_each(|(_, v)| *v = value);
     }
-    let value =
-        |param: &'a ParamSpec| options.params.iter().find(|(key, _)| param.answers_to(key)).map_or(param.default.as_str(), |(_, v)| v);
-    Ok(gadget.params.iter().map(|param| (param, value(param))).collect())
+    Ok(values)
+}
+
+/// The variables that the host sets.
+fn host_variables(gadget: &Gadget, options: &Options<'_>) -> Vec<(String, Vec<u8>)> {
+    let given = options.variables.iter();
+    given.filter_map(|(name, value)| Some((gadget.host_variables.get(name)?.clone(), value.clone()))).collect()
 }
 
 /// The host's interface that the user names for classifiers.
 fn interface(values: &[(&ParamSpec, &str)]) -> Option<String> {
     let named = values.iter().find(|(param, value)| param.key == INTERFACE && param.variable.is_empty() && !value.is_empty());
     named.map(|(_, value)| (*value).to_owned())
+}
+
+/// The packet filters that users set, compiled, by the function that each goes to.
+fn packet_filters(gadget: &Gadget, values: &[(&ParamSpec, &str)]) -> Result<Vec<(String, Vec<bpf_insn>)>, LoadError> {
+    let set = values.iter().filter(|(param, value)| param.variable.is_empty() && !value.is_empty());
+    let filters = set.filter_map(|(param, value)| Some((param, value, gadget.packet_filters.iter().find(|(key, _)| *key == param.key)?)));
+    let compile = |(param, value, (_, function)): (&&ParamSpec, &&str, &(String, String))| {
+        let code = packetfilter::compile(value).map_err(|e| bad_parameter(gadget, param, value, e))?;
+        Ok((function.clone(), code))
+    };
+    filters.map(compile).collect()
 }
 
 /// The variables that parameters set. An empty default leaves the object's own value.
@@ -214,27 +252,46 @@ fn bad_parameter(gadget: &Gadget, param: &ParamSpec, value: &str, source: impl s
     LoadError::Parameter { gadget, key: param.key.clone(), value: value.to_owned(), source: Box::new(source) }
 }
 
-/// The programs to load: all but the disabled ones.
+/// The programs that are there. Those that are disabled need not make sense.
 fn wanted(gadget: &Gadget) -> Result<Vec<Wanted>, LoadError> {
     let mut wanted = Vec::with_capacity(gadget.programs.len());
     for program in &gadget.programs {
-        if program.disabled {
-            continue;
-        }
-        let hook = Hook::parse(&program.section).aimed_at(&program.target);
-        super::scope::uprobe::check(&program.name, &hook)?;
-        if hook.program_type().is_none() {
-            return Err(LoadError::Unsupported { program: program.name.clone(), section: program.section.clone() });
-        }
-        wanted.push(Wanted { name: program.name.clone(), hook });
+        let hook = if program.disabled { Hook::parse(&program.section) } else { hook(program)? };
+        let sleepable = hook::is_sleepable(&program.section);
+        wanted.push(Wanted { name: program.name.clone(), hook, sleepable, disabled: program.disabled });
     }
     Ok(wanted)
 }
 
-fn frequencies(gadget: &Gadget) -> HashMap<String, u64> {
-    let hooks = gadget.programs.iter().map(|p| Hook::parse(&p.section));
-    let named = hooks.filter_map(|hook| if let Hook::Sampler(name) = hook { Some(name) } else { None });
-    named.filter_map(|name| gadget.manifest.sampler_frequency(&name).map(|hertz| (name, hertz))).collect()
+fn hook(program: &ProgramSpec) -> Result<Hook, LoadError> {
+    let (name, section) = (|| program.name.clone(), || program.section.clone());
+    let malformed = |expected: String| LoadError::Section { program: name(), section: section(), expected };
+    match Hook::parse(&program.section) {
+        Hook::Other => Err(match hook::expected_form(&program.section) {
+            Some(form) => malformed(form.to_owned()),
+            None => LoadError::Unsupported { program: name(), section: section() },
+        }),
+        Hook::Iterator(kind) if !hook::ITERATORS.contains(&kind.as_str()) => {
+            Err(malformed(format!("iter/ and one of {}", hook::ITERATORS.join(", "))))
+        }
+        own => match own.aimed_at(&program.target) {
+            Hook::Other => Err(LoadError::Invalid(format!(
+                "program {:?} in section {:?} cannot be attached to {:?}, as the metadata says",
+                program.name, program.section, program.target
+            ))),
+            aimed => Ok(aimed),
+        },
+    }
+}
+
+fn frequencies(gadget: &Gadget, wanted: &[Wanted]) -> Result<HashMap<String, u64>, LoadError> {
+    let mut frequencies = HashMap::new();
+    for program in wanted.iter().filter(|w| !w.disabled) {
+        let Hook::Sampler(name) = &program.hook else { continue };
+        let fail = |problem| LoadError::Invalid(format!("program {:?} cannot sample: {problem}", program.name));
+        frequencies.insert(name.clone(), gadget.manifest.sampler(name).map_err(fail)?);
+    }
+    Ok(frequencies)
 }
 
 fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
@@ -250,7 +307,12 @@ fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
             "data source {name:?} of gadget {gadget:?} is to be read {count} times without an interval"
         )));
     }
-    Ok(Source { name: spec.name.clone(), origin: spec.origin.clone(), schedule, record: usual_record(&spec.schema) })
+    let mut origin = spec.origin.clone();
+    if let Origin::Iter { programs, .. } = &mut origin {
+        let disabled = |name: &String| gadget.programs.iter().any(|p| p.name == *name && p.disabled);
+        programs.retain(|name| !disabled(name));
+    }
+    Ok(Source { name: spec.name.clone(), origin, schedule, record: usual_record(&spec.schema) })
 }
 
 /// Bytes of a usual record: its struct, and some of what may follow.
@@ -296,14 +358,14 @@ fn check_filter(gadget: &str, prepared: &Image<'_>) -> Result<(), LoadError> {
 
 /// The initial values of read-only variables, and which symbols there are.
 struct Symbols {
-    names: std::collections::HashSet<String>,
+    names: HashSet<String>,
     constants: HashMap<String, Vec<u8>>,
 }
 
 impl Symbols {
     /// An unreadable object has none; parsing it reports that later.
     fn read(bytes: &[u8]) -> Self {
-        let mut symbols = Symbols { names: Default::default(), constants: HashMap::new() };
+        let mut symbols = Symbols { names: HashSet::new(), constants: HashMap::new() };
         let Ok(file) = object::File::parse(bytes) else { return symbols };
         for symbol in file.symbols() {
             let Ok(name) = symbol.name() else { continue };

@@ -1,6 +1,6 @@
 //! What is read and where it is in the kernel; `datasource` does the reading.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aya::maps::MapData;
 
+use super::attach::{self, Around};
 use super::error::LoadError;
 use super::hook::Hook;
 use super::maps::spec::{HASH, PERCPU_ARRAY, PERF_EVENT_ARRAY, RINGBUF, ring_bytes};
@@ -142,23 +143,33 @@ pub struct IterLink {
 /// Pages of each CPU's perf buffer.
 const PERF_PAGES: usize = 64;
 
+/// What a reader needs to know of its gadget.
+pub(super) struct Context<'a> {
+    /// The map that a program belongs to, by program.
+    pub targets: &'a BTreeMap<String, String>,
+    /// Bytes of each CPU's perf buffer.
+    pub perf_bytes: Option<u32>,
+    /// The network namespaces to read in.
+    pub namespaces: &'a Arc<Namespaces>,
+}
+
 /// The reader of a data source; takes what it owns out of `maps`. `perf_bytes` is the size of each CPU's perf buffer, if it is not to be the usual one.
 pub(super) fn open(
     gadget: &str,
     source: &Source,
     maps: &mut HashMap<String, MapData>,
     programs: &[LoadedProgram],
-    perf_bytes: Option<u32>,
-    namespaces: &Arc<Namespaces>,
+    context: &Context<'_>,
 ) -> Result<Reader, LoadError> {
     match &source.origin {
-        Origin::Tracer { map, lost_map } => tracer(gadget, maps, map, lost_map.as_deref(), perf_bytes),
+        Origin::Tracer { map, lost_map } => tracer(gadget, maps, map, lost_map.as_deref(), context.perf_bytes),
         Origin::MapIter { map, key_size, value_size, .. } => {
             let shape = Shape { key: *key_size as usize, value: *value_size as usize };
             entries(gadget, maps, map, shape, source.schedule).map(Reader::Map)
         }
         Origin::Iter { programs: names, record_size, .. } => {
-            let links = names.iter().map(|name| link(gadget, programs, name, namespaces)).collect::<Result<_, _>>()?;
+            let around = Around { frequencies: &HashMap::new(), targets: context.targets, maps };
+            let links = names.iter().map(|name| link(gadget, programs, name, &around, context.namespaces)).collect::<Result<_, _>>()?;
             Ok(Reader::Iter(IterSource { links, record_size: *record_size as usize, schedule: source.schedule }))
         }
         Origin::Polled { what, row_size, first, .. } => {
@@ -229,10 +240,15 @@ fn entries(gadget: &str, maps: &HashMap<String, MapData>, name: &str, shape: Sha
     Ok(MapSource { name: name.to_owned(), map, shape, max_entries: found.entries, schedule })
 }
 
-fn link(gadget: &str, programs: &[LoadedProgram], name: &str, namespaces: &Arc<Namespaces>) -> Result<IterLink, LoadError> {
+fn link(
+    gadget: &str,
+    programs: &[LoadedProgram],
+    name: &str,
+    around: &Around<'_>,
+    namespaces: &Arc<Namespaces>,
+) -> Result<IterLink, LoadError> {
     let missing = || LoadError::Invalid(format!("gadget {gadget:?} has no iterator program {name:?}, which its data source needs"));
     let program = programs.iter().find(|p| p.name == name && matches!(p.hook, Hook::Iterator(_))).ok_or_else(missing)?;
-    let link = bpf::iterator_link(program.fd.as_fd(), None);
-    let link = link.map_err(|e| LoadError::kernel(format!("link program {name:?} to {}", program.hook), e))?;
+    let link = attach::iterator(program, around)?;
     Ok(IterLink { name: name.to_owned(), link, namespaces: program.hook.is_per_namespace().then(|| namespaces.clone()) })
 }

@@ -1,9 +1,11 @@
 //! Which programs in the kernel are ours, and which gadget's, for statistics about them.
 
 use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::batch::GadgetIdentity;
+use crate::kernel::programs;
 
 static OWNERS: Mutex<BTreeMap<u32, Arc<GadgetIdentity>>> = Mutex::new(BTreeMap::new());
 
@@ -14,8 +16,9 @@ pub(super) struct Registration {
 }
 
 impl Registration {
-    /// Notes the programs of a gadget by the kernel's ids.
-    pub(super) fn new(gadget: &GadgetIdentity, programs: Vec<u32>) -> Self {
+    /// Notes the programs of a gadget.
+    pub(super) fn new<'a>(gadget: &GadgetIdentity, programs: impl Iterator<Item = BorrowedFd<'a>>) -> Self {
+        let programs: Vec<u32> = programs.filter_map(|program| Some(programs::stat(program).ok()?.id)).collect();
         let gadget = Arc::new(gadget.clone());
         let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
         owners.extend(programs.iter().map(|id| (*id, gadget.clone())));

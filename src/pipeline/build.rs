@@ -14,7 +14,7 @@ use crate::components;
 use crate::config::{GadgetPlan, OperatorPlan};
 use crate::container::Inventory;
 use crate::gadget::{self, Gadget};
-use crate::loader::{self, Loaded, MntnsFilter};
+use crate::loader::{self, MntnsFilter};
 use crate::operator::{enrich::Enrich, format::Format};
 use crate::telemetry::{GadgetEntry, Ledger};
 use crate::{datasource, image};

@@ -1,19 +1,7 @@
 //! The markers: how a gadget says what it is.
 
 use crate::harness::{Run, Setup, assert_golden, seen, with_each_compiler};
-
-/// Calls getppid, which nothing else in this process does, `count` times in this thread.
-fn getppid(count: usize) {
-    for _ in 0..count {
-        // SAFETY: the call takes nothing and cannot fail.
-        unsafe { libc::syscall(libc::SYS_getppid) };
-    }
-}
-
-fn thread() -> String {
-    // SAFETY: the call takes nothing and cannot fail.
-    unsafe { libc::gettid() }.to_string()
-}
+use crate::trigger::{getppid, thread};
 
 /// Every call becomes one event, in order.
 #[test]

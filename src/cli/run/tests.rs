@@ -37,7 +37,7 @@ fn the_image_is_found() {
 
 fn param(key: &str, kind: ParamKind, size: u32) -> ParamSpec {
     let text = |t: &str| t.to_owned();
-    ParamSpec { key: text(key), variable: text("v"), kind, default: String::new(), description: String::new(), size }
+    ParamSpec { key: text(key), variable: text("v"), kind, default: String::new(), description: String::new(), tags: Vec::new(), size }
 }
 
 fn read(params: &[ParamSpec], arguments: &[&str]) -> Result<BTreeMap<String, String>, clap::Error> {

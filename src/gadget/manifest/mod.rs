@@ -1,6 +1,7 @@
 //! `gadget.yaml`: a case-insensitive tree with dotted look-ups, and the typed questions asked of it.
 
 mod node;
+mod sampler;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -175,9 +176,11 @@ impl Manifest {
         self.root.child("programs")?.child(program)?.child("attach_to").and_then(Node::text)
     }
 
-    /// `programs.<suffix>.sampler.frequency` of a perf event program, in Hz.
-    pub fn sampler_frequency(&self, suffix: &str) -> Option<u64> {
-        self.root.child("programs")?.child(suffix)?.get("sampler.frequency")?.text()?.parse().ok()
+    /// Whether it asks for data sources that need no object: processes, cgroups, containers or statistics of programs.
+    pub fn has_other_sources(&self) -> bool {
+        let asks = |path: &str| self.get(path).and_then(Node::text).is_some_and(|v| v == "true");
+        let operators = ["operator.process.emitstats", "operator.cgroup.emitstats", "operator.ebpf.emitstats"];
+        operators.into_iter().any(asks) || self.annotations.get("enable-containers-datasource").is_some_and(|v| v == "true")
     }
 
     fn source_node(&self, source: &str) -> Option<&Node> {

@@ -41,7 +41,6 @@ fn finds_keys_without_regard_to_case() {
     assert_eq!(manifest.param("old").key, "old-key");
     assert_eq!(manifest.param_default("map-fetch-interval"), Some("500ms"));
     assert_eq!(manifest.attach_to("ig_execve_e"), Some("gadget_program_disabled"));
-    assert_eq!(manifest.sampler_frequency("cpu"), Some(49));
 }
 
 /// `y`, `no` and `off` are words, not truth values: fields are called so.

@@ -130,6 +130,12 @@ fn unsigned(value: &str, bytes: u8) -> Result<Vec<u8>, String> {
 
 fn float(value: &str, bytes: u8) -> Result<Vec<u8>, String> {
     let number: f64 = value.parse().map_err(|_| "allowed are decimal numbers".to_owned())?;
+    // A number that is too large becomes infinite; infinity itself is written as "inf".
+    let stays_finite = if bytes == 4 { (number as f32).is_finite() } else { number.is_finite() };
+    if !stays_finite && value.contains(|c: char| c.is_ascii_digit()) {
+        let max = if bytes == 4 { f64::from(f32::MAX) } else { f64::MAX };
+        return Err(format!("allowed are decimal numbers from -{max:e} to {max:e}"));
+    }
     Ok(if bytes == 4 { (number as f32).to_le_bytes().to_vec() } else { number.to_le_bytes().to_vec() })
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 fn spec(kind: ParamKind, size: u32) -> ParamSpec {
-    ParamSpec { key: "key".into(), variable: "v".into(), kind, default: String::new(), description: String::new(), size }
+    ParamSpec { key: "key".into(), variable: "v".into(), kind, default: String::new(), description: String::new(), tags: Vec::new(), size }
 }
 
 /// Integers keep their width and sign, and their limits are inclusive.
@@ -69,4 +69,28 @@ fn answers_to_full_names() {
     let param = spec(ParamKind::Bool, 1);
     assert!(param.answers_to("operator.oci.ebpf.key") && param.answers_to("KEY"));
     assert!(!param.answers_to("operator.oci.ebpf.") && !param.answers_to("keys"));
+}
+
+/// Names that differ in case only are different parameters, as long as each is spelled as it is.
+#[test]
+fn prefers_the_exact_name() {
+    let named = |key: &str| ParamSpec { key: key.into(), ..spec(ParamKind::Bool, 1) };
+    let params = [named("Limit"), named("limit"), named("other")];
+    let keys = |name: &str| called(&params, name).iter().map(|p| p.key.as_str()).collect::<Vec<_>>();
+    assert_eq!(keys("limit"), ["limit"]);
+    assert_eq!(keys("operator.oci.ebpf.Limit"), ["Limit"]);
+    assert_eq!(keys("LIMIT"), ["Limit", "limit"]);
+    assert_eq!(keys("OTHER"), ["other"]);
+    assert_eq!(keys("none"), [""; 0]);
+}
+
+/// Floating point numbers keep their width and may not overflow it.
+#[test]
+fn encodes_floats() {
+    assert_eq!(spec(ParamKind::Float(4), 4).encode("-0.5").unwrap(), (-0.5f32).to_le_bytes());
+    assert_eq!(spec(ParamKind::Float(8), 8).encode("1e300").unwrap(), 1e300f64.to_le_bytes());
+    assert!(spec(ParamKind::Float(4), 4).encode("inf").is_ok());
+    let error = spec(ParamKind::Float(4), 4).encode("1e39").unwrap_err().to_string();
+    assert!(error.contains("to 3.40282"), "{error}");
+    assert!(spec(ParamKind::Float(8), 8).encode("half").is_err());
 }

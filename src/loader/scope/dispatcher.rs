@@ -49,6 +49,7 @@ impl Slot {
             btf: None,
             functions: (&[], 0),
             lines: (&[], 0),
+            flags: 0,
         };
         program::load(&code, ModuleTypes::default())
     }

@@ -128,21 +128,69 @@ fn a_missing_hook_is_named_with_its_program() {
     if !can_load() {
         return;
     }
-    for (section, hook) in [
-        ("tracepoint/sched/no_such_event", "tracepoint sched/no_such_event"),
-        ("raw_tp/no_such_event", "tracepoint no_such_event"),
-        ("tp_btf/no_such_event", "tracepoint no_such_event"),
-        ("iter/no_such_thing", "iterator no_such_thing"),
+    for (section, hook, meant) in [
+        ("tracepoint/sched/sched_proces_exec", "tracepoint sched/sched_proces_exec", "sched/sched_process_exec"),
+        ("raw_tp/sched_swich", "tracepoint sched_swich", "sched_switch"),
+        ("tp_btf/sched_swich", "tracepoint sched_swich", "sched_switch"),
+        ("fentry/vfs_raed", "function vfs_raed", "vfs_read"),
+        ("fentry/0000", "function 0000", ""),
     ] {
         let error = refused(&format!("SEC(\"{section}\") int lonely(void *ctx) {{ return 0; }}"));
-        assert_eq!(error.to_string(), format!("the kernel has no {hook}, which program \"lonely\" needs"));
+        let question = if meant.is_empty() { String::new() } else { format!("; did you mean {meant}?") };
+        assert_eq!(error.to_string(), format!("the kernel has no {hook}, which program \"lonely\" needs{question}"));
     }
 }
 
 #[test]
 fn unsupported_sections_are_refused_before_anything_is_loaded() {
-    let error = refused("SEC(\"kprobe.multi/x\") int probe(void *ctx) { return 0; }");
-    assert_eq!(error.to_string(), "program \"probe\" is in section \"kprobe.multi/x\", which is not supported yet");
+    for (section, beginning, end) in [
+        ("kprobe.multi/vfs_*", "unsupported section \"kprobe.multi/vfs_*\" of program \"probe\"; supported are kprobe", "cgroup"),
+        ("xdp", "unsupported section \"xdp\" of program \"probe\"", "cgroup"),
+        ("classifier/ingress", "invalid section name \"classifier/ingress\" of program \"probe\"", "classifier/egress/<name>"),
+        ("classifier/sideways/x", "invalid section name", "classifier/egress/<name>"),
+        ("tracepoint/sched", "invalid section name", "tracepoint/<category>/<name>"),
+        ("sk_skb/x", "invalid section name", "sk_skb/verdict"),
+        ("iter/no_such_thing", "invalid section name", "iter/ and one of task, task_file, tcp, udp, ksym, bpf_map_elem"),
+        ("perf_event", "invalid section name", "perf_event/<name>"),
+    ] {
+        let error = refused(&format!("SEC(\"{section}\") int probe(void *ctx) {{ return 0; }}")).to_string();
+        assert!(error.starts_with(beginning) && error.ends_with(end), "{error}");
+    }
+}
+
+/// A disabled program is neither attached nor in the way, whatever its section says.
+#[test]
+fn disabled_programs_are_in_nobodys_way() {
+    if !can_load() {
+        return;
+    }
+    let source = "SEC(\"kprobe/gadget_program_disabled\") int a(void *ctx) { return 0; }\n\
+                  SEC(\"fentry/no_such_function\") int b(void *ctx) { return 0; }\n\
+                  SEC(\"xdp\") int c(void *ctx) { return 0; }\n\
+                  SEC(\"perf_event/unknown\") int d(void *ctx) { return 0; }\n\
+                  SEC(\"raw_tp/gadget_program_disabled\") int e(void *ctx) { return 0; }";
+    let metadata = "programs:\n  b: &off {attach_to: gadget_program_disabled}\n  c: *off\n  d: *off\n  e: {attach_to: sched_switch}\n";
+    let mut loaded = load_with(&gadget(source, metadata), &[], None).unwrap();
+    loaded.attach().unwrap();
+    assert_eq!(loaded.links.len(), 1, "the metadata has the last word: it turns e on");
+}
+
+/// A program that a map holds from the start is loaded although it is disabled.
+#[test]
+fn disabled_programs_in_maps_are_loaded() {
+    if !can_load() {
+        return;
+    }
+    let source = "SEC(\"raw_tp/gadget_program_disabled\") int target(void *ctx) { return 0; }\n\
+                  struct { __uint(type, 3); __uint(max_entries, 1); __uint(key_size, 4); __uint(value_size, 4); int (*values[])(void *); } tails SEC(\".maps\") = \
+                  { .values = { &target } };\n\
+                  SEC(\"raw_tp/sched_switch\") int jump(void *ctx) { ((long (*)(void *, void *, __u32))12)(ctx, &tails, 0); return 0; }";
+    let mut loaded = load_with(&gadget(source, ""), &[], None).unwrap();
+    let mut names: Vec<_> = loaded.programs.iter().map(|p| (p.name.as_str(), p.switched_off)).collect();
+    names.sort_unstable();
+    assert_eq!(names, [("jump", false), ("target", true)]);
+    loaded.attach().unwrap();
+    assert_eq!(loaded.links.len(), 1);
 }
 
 #[test]
@@ -214,8 +262,11 @@ fn samplers_and_typed_tracepoints_attach() {
     }
     let source =
         "SEC(\"perf_event/clock\") int sample(void *ctx) { return 0; }\nSEC(\"tp_btf/sched_switch\") int typed(void *ctx) { return 0; }";
-    let metadata = "programs:\n  clock:\n    sampler:\n      frequency: 99\n";
-    let mut loaded = load_with(&gadget(source, metadata), &[], None).unwrap();
+    let perf = "perf: {type: software, config: count_sw_cpu_clock, sampleType: sample_raw}";
+    let metadata = format!("programs:\n  clock:\n    {perf}\n    sampler:\n      frequency: 99\n");
+    let error = load_with(&gadget(source, &metadata.replace("99", "no")), &[], None).err().unwrap().to_string();
+    assert!(error.starts_with("program \"sample\" cannot sample: programs.clock.sampler.frequency"), "{error}");
+    let mut loaded = load_with(&gadget(source, &metadata), &[], None).unwrap();
     assert_eq!(loaded.frequencies["clock"], 99);
     loaded.attach().unwrap();
     assert_eq!(loaded.links.len(), aya::util::online_cpus().unwrap().len() + 1);

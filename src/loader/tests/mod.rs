@@ -5,7 +5,7 @@ mod gadgets;
 mod kernel;
 
 use super::error::explain;
-use super::hook::{Direction, Hook};
+use super::hook::{Direction, Hook, SocketHook, is_sleepable};
 use super::program::last_lines;
 
 #[test]
@@ -20,7 +20,26 @@ fn sections_name_hooks() {
         assert_eq!(Hook::parse(filter), Hook::SocketFilter, "{filter}");
     }
     assert_eq!(Hook::parse("classifier/egress/x"), Hook::Tc(Direction::Egress));
-    for other in ["tracepoint/x", "kprobe/", "classifier/ingress", "classifier/ingress/x/y", "classifier/across/x", "xdp", ""] {
+    assert_eq!(Hook::parse("lsm.s/file_open"), Hook::Lsm("file_open".into()));
+    assert_eq!(Hook::parse("sk_skb/verdict"), Hook::Sockets(SocketHook::Verdict));
+    assert_eq!(Hook::parse("sk_msg/x"), Hook::parse("sk_msg"));
+    assert_eq!(Hook::parse("sockops").program_type(), Some((13, 3)));
+    assert_eq!(Hook::parse("cgroup_skb/egress/x").program_type(), Some((8, 1)));
+    assert_eq!(Hook::parse("cgroup/sock_release").program_type(), Some((9, 34)));
+    assert!(is_sleepable("?fentry.s/f") && !is_sleepable("fentry/f.s"));
+    for other in [
+        "tracepoint/x",
+        "kprobe/",
+        "classifier/ingress",
+        "classifier/ingress/x/y",
+        "classifier/across/x",
+        "xdp",
+        "",
+        "sk_skb",
+        "cgroup_skb/sideways",
+        "cgroup_skb",
+        "fmod_ret/f",
+    ] {
         assert_eq!(Hook::parse(other), Hook::Other, "{other}");
     }
 }
@@ -29,7 +48,9 @@ fn sections_name_hooks() {
 fn metadata_aims_programs_elsewhere_but_not_trampolines() {
     assert_eq!(Hook::parse("kprobe/dummy").aimed_at("vfs_read"), Hook::Kprobe("vfs_read".into()));
     assert_eq!(Hook::parse("tracepoint/a/b").aimed_at("c/d"), Hook::parse("tp/c/d"));
+    assert_eq!(Hook::parse("tracepoint/a/b").aimed_at("c"), Hook::Other);
     assert_eq!(Hook::parse("fentry/f").aimed_at("g"), Hook::Fentry("f".into()));
+    assert_eq!(Hook::parse("lsm/f").aimed_at("g"), Hook::Lsm("f".into()));
 }
 
 #[test]

@@ -138,6 +138,7 @@ fn make(offsets: &Offsets) -> io::Result<OwnedFd> {
             btf: None,
             functions: (&[], 0),
             lines: (&[], 0),
+            flags: 0,
         },
         &mut [],
     )?;
