@@ -33,8 +33,49 @@ pub(super) enum Hook {
     SocketFilter,
     /// Packets on each container's interface, seen from the container.
     Tc(Direction),
+    /// What only the host's own programs hook into.
+    Host(HostHook),
     /// Anything else.
     Other,
+}
+
+/// Hooks that gadgets do not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HostHook {
+    /// A socket of IPv4 has got its port, seen from a cgroup.
+    PostBind4,
+    /// The same for IPv6.
+    PostBind6,
+    /// A socket is closed.
+    SocketRelease,
+    /// Steps in the life of TCP connections.
+    SocketOperations,
+    /// Packets on their way out.
+    Egress,
+    /// Walks over the elements of a map.
+    MapElements,
+}
+
+impl HostHook {
+    /// BPF_PROG_TYPE_* and BPF_CGROUP_* or BPF_TRACE_*.
+    pub(super) fn program_type(self) -> (u32, u32) {
+        const CGROUP_SKB: u32 = 8;
+        const CGROUP_SOCK: u32 = 9;
+        const SOCK_OPS: u32 = 13;
+        match self {
+            HostHook::PostBind4 => (CGROUP_SOCK, 12),
+            HostHook::PostBind6 => (CGROUP_SOCK, 13),
+            HostHook::SocketRelease => (CGROUP_SOCK, 34),
+            HostHook::SocketOperations => (SOCK_OPS, 3),
+            HostHook::Egress => (CGROUP_SKB, 1),
+            HostHook::MapElements => (TRACING, crate::kernel::bpf::TRACE_ITER),
+        }
+    }
+
+    /// Whether it is attached to a cgroup.
+    pub(super) fn is_of_cgroup(self) -> bool {
+        self != HostHook::MapElements
+    }
 }
 
 /// Which way packets go, seen from the container.
@@ -119,6 +160,7 @@ impl Hook {
             Hook::Fexit(_) => (TRACING, 25),
             // Needs the map to walk over at attach time, which no marker is read for yet.
             Hook::Iterator(kind) if kind != "bpf_map_elem" => (TRACING, crate::kernel::bpf::TRACE_ITER),
+            Hook::Host(hook) => hook.program_type(),
             Hook::Iterator(_) | Hook::Other => return None,
         })
     }
@@ -134,6 +176,7 @@ impl Hook {
             Hook::TypedTracepoint(name) => Some((format!("btf_trace_{name}"), Kind::Typedef)),
             Hook::Fentry(function) | Hook::Fexit(function) => Some((function.clone(), Kind::Func)),
             Hook::Iterator(kind) => Some((format!("bpf_iter_{kind}"), Kind::Func)),
+            Hook::Host(HostHook::MapElements) => Some(("bpf_iter_bpf_map_elem".to_owned(), Kind::Func)),
             _ => None,
         }
     }
@@ -151,6 +194,7 @@ impl std::fmt::Display for Hook {
             Hook::Usdt(target) => write!(f, "user probe {target}"),
             Hook::SocketFilter => f.write_str("packets of a network namespace"),
             Hook::Tc(direction) => write!(f, "{direction:?} packets of a container"),
+            Hook::Host(hook) => write!(f, "hook {hook:?}"),
             Hook::Other => f.write_str("hook of that kind"),
         }
     }

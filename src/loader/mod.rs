@@ -11,6 +11,7 @@ pub mod prepare;
 mod program;
 mod reader;
 pub mod scope;
+mod sockets;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use object::LoadedProgram;
 use plan::{Plan, Source};
 pub use reader::{IterSource, LostSamples, MapSource, Reader, RingSource, Schedule};
 pub use scope::{Scoped, Workload};
+pub use sockets::{SocketFields, SocketFieldsError};
 
 /// What the user decides about a gadget.
 pub struct Options<'a> {
@@ -40,12 +42,14 @@ pub struct Options<'a> {
     pub mntns_filter: Option<&'a MntnsFilter>,
     /// Size of each ring buffer in bytes, instead of the gadget's own. Rounded up to what the kernel can do.
     pub ring_bytes: Option<u32>,
+    /// What is known about sockets besides the fixed fields, for gadgets that look up whose they are.
+    pub sockets: SocketFields,
 }
 
 impl<'a> Options<'a> {
     /// These parameters, everything else as the gadget has it.
     pub fn new(params: &'a BTreeMap<String, String>) -> Self {
-        Options { params, mntns_filter: None, ring_bytes: None }
+        Options { params, mntns_filter: None, ring_bytes: None, sockets: SocketFields::default() }
     }
 }
 
@@ -61,6 +65,8 @@ pub struct Loaded {
     reading: bool,
     /// Network namespaces of the workloads: written by [`Scoped`], read by iterators over sockets.
     namespaces: std::sync::Arc<scope::Namespaces>,
+    /// Keeps the socket enricher running as long as programs look into its map.
+    _sockets: Option<std::sync::Arc<sockets::SocketEnricher>>,
 }
 
 /// Prepares, verifies and loads a gadget's programs and makes its maps. Nothing runs before [`Loaded::attach`].

@@ -12,6 +12,7 @@ use super::maps::{RINGBUF, Wishes};
 use super::object::{Image, Wanted};
 use super::prepare::{Host, Prepared, Target, prepare};
 use super::reader::Schedule;
+use super::sockets::{self, SocketFields};
 use super::{Loaded, Options, micros};
 use crate::component::nearest;
 use crate::gadget::btf::Btf as KernelTypes;
@@ -56,7 +57,7 @@ impl<'a> Plan<'a> {
         let began = Instant::now();
         let kernel = KernelTypes::kernel().map_err(|e| LoadError::NoBtf { source: Box::new(e) })?;
         let types_in = micros(began);
-        let (object, target) = prepare_for(name, self.object, &kernel)?;
+        let (object, target) = prepare_for(name, self.object, &kernel, &options.sockets)?;
         let prepared_in = micros(began);
         let symbols = Symbols::read(&object);
         let filters = self.filter(options, &symbols);
@@ -67,6 +68,13 @@ impl<'a> Plan<'a> {
         if let Some(filter) = options.mntns_filter.filter(|_| filters) {
             check_filter(name, &prepared)?;
             wishes.shared.push((FILTER_MAP, filter.map()));
+        }
+        let sockets = sockets::for_gadget(name, prepared.map(sockets::MAP), &options.sockets, &kernel);
+        match &sockets {
+            Some(sockets) => wishes.shared.push((sockets::MAP, sockets.map())),
+            // Nobody will ever fill it.
+            None if prepared.map(sockets::MAP).is_some_and(sockets::fits) => drop(wishes.entries.insert(sockets::MAP.to_owned(), 1)),
+            None => {}
         }
         let (programs, maps) = prepared.load(&target, &kernel, &wishes, self.wanted)?;
         tracing::debug!(
@@ -88,6 +96,7 @@ impl<'a> Plan<'a> {
             filters,
             reading: false,
             namespaces: Default::default(),
+            _sockets: sockets,
         })
     }
 
@@ -113,9 +122,16 @@ impl<'a> Plan<'a> {
 }
 
 /// Makes the object one that aya takes, and the part of the kernel's types that it is fitted to.
-fn prepare_for(gadget: &str, object: &[u8], kernel: &KernelTypes<'_>) -> Result<(Vec<u8>, aya_obj::btf::Btf), LoadError> {
+pub(super) fn prepare_for(
+    gadget: &str,
+    object: &[u8],
+    kernel: &KernelTypes<'_>,
+    sockets: &SocketFields,
+) -> Result<(Vec<u8>, aya_obj::btf::Btf), LoadError> {
     let fail = |e| LoadError::object(format!("prepare object of gadget {gadget:?}"), e);
-    let Prepared { object, target_btf, .. } = prepare(object, &Target { btf: kernel, facts: &Host::new() }).map_err(fail)?;
+    let (extra, value) = sockets.types().map_err(|e| fail(e.into()))?;
+    let target = Target { btf: kernel, facts: &Host::new(), extra: Some((&extra, &[value])) };
+    let Prepared { object, target_btf, .. } = prepare(object, &target).map_err(fail)?;
     let types = aya_obj::btf::Btf::parse(&target_btf, Default::default());
     Ok((object, types.map_err(|e| LoadError::object(format!("read the kernel's types for gadget {gadget:?}"), e))?))
 }

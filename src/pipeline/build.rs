@@ -14,7 +14,7 @@ use crate::components;
 use crate::config::{GadgetPlan, OperatorPlan};
 use crate::container::Inventory;
 use crate::gadget::{self, Gadget};
-use crate::loader::{self, MntnsFilter};
+use crate::loader::{self, MntnsFilter, SocketFields};
 use crate::operator::{enrich::Enrich, format::Format};
 use crate::telemetry::{GadgetEntry, Ledger};
 use crate::{datasource, image};
@@ -36,6 +36,8 @@ pub struct Context {
     pub ledger: Arc<Ledger>,
     /// Where control-plane tasks run.
     pub runtime: tokio::runtime::Handle,
+    /// What the socket enricher tells about sockets.
+    pub sockets: SocketFields,
 }
 
 /// Opens, loads and binds a gadget. Nothing is attached, so nothing that runs is touched.
@@ -48,7 +50,7 @@ pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Res
     let unsupported = |problem| PipelineError::Unsupported { gadget: plan.name.clone(), problem };
     let mut gadget = open(plan)?;
     let filter = if plan.containers.is_everything() { None } else { Some(MntnsFilter::create().map_err(load_error)?) };
-    let options = loader::Options { mntns_filter: filter.as_ref(), ..loader::Options::new(&plan.params) };
+    let options = loader::Options { mntns_filter: filter.as_ref(), sockets: context.sockets, ..loader::Options::new(&plan.params) };
     let mut loaded = loader::load(&gadget, &options).map_err(load_error)?;
     let cover = loaded.scoped().map(|scoped| Cover::new(&plan.name, scoped, &plan.containers, context));
     if filter.is_some() && !loaded.filters_in_kernel() && cover.is_none() {

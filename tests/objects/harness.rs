@@ -13,6 +13,7 @@ use gadgetry::component::{BindError, BoxFuture, ComponentId, ExportError, Export
 use gadgetry::config::GadgetPlan;
 use gadgetry::container::{Inventory, Selector};
 use gadgetry::exporter::json::{JsonEncoder, JsonOptions};
+use gadgetry::loader::SocketFields;
 use gadgetry::pipeline::{self, Context, Instance};
 use gadgetry::telemetry::{ExporterEntry, GadgetTotals, Ledger};
 use serde_json::Value;
@@ -82,11 +83,13 @@ pub struct Setup {
     pub containers: Selector,
     /// The containers that there are.
     pub inventory: Arc<Inventory>,
+    /// What the socket enricher tells about sockets.
+    pub sockets: SocketFields,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { params: BTreeMap::new(), containers: Selector::default(), inventory: Inventory::new() }
+        Setup { params: BTreeMap::new(), containers: Selector::default(), inventory: Inventory::new(), sockets: SocketFields::default() }
     }
 }
 
@@ -135,7 +138,7 @@ impl Run {
             exporters: vec![id],
         };
         let ledger = Arc::new(Ledger::default());
-        let context = Context { inventory: setup.inventory.clone(), ledger: ledger.clone(), runtime: runtime().handle().clone() };
+        let context = Context { inventory: setup.inventory.clone(), ledger: ledger.clone(), runtime: runtime().handle().clone(), sockets: setup.sockets };
         let mut instance = pipeline::build(&plan, &exporters, &context).map_err(|e| chain(&e))?;
         instance.attach().map_err(|e| chain(&e))?;
         instance.run(0).map_err(|e| chain(&e))?;

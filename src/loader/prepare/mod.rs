@@ -17,6 +17,7 @@ mod shield;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use error::PrepareError;
@@ -25,6 +26,7 @@ pub use host::Host;
 use crate::gadget::btf::Btf;
 use crate::gadget::elf::Elf;
 use edit::Editor;
+use relocations::Asked;
 
 /// What an object may ask about the running kernel, apart from its types.
 pub trait KernelFacts {
@@ -42,6 +44,9 @@ pub struct Target<'a> {
     pub btf: &'a Btf<'a>,
     /// Everything else.
     pub facts: &'a dyn KernelFacts,
+    /// Types of the host's own that objects may be fitted to as well, and which of them; merged only into what an object that asks for
+    /// one of them is fitted to.
+    pub extra: Option<(&'a Btf<'a>, &'a [u32])>,
 }
 
 /// An object that aya accepts.
@@ -98,6 +103,16 @@ pub fn prepare(object: &[u8], target: &Target<'_>) -> Result<Prepared, PrepareEr
     editor.blank(".rel.BTF.ext");
     shield::check(&editor, &btf)?;
     *editor.data_mut(btf_section)? = btf.to_bytes();
-    let target_btf = if asked.ids { target.btf.to_bytes() } else { target.btf.subset(&asked.names())?.to_bytes() };
+    let target_btf = target_types(&asked, target)?.to_bytes();
     Ok(Prepared { object: editor.finish()?, target_btf, sections, changes })
+}
+
+/// The types to relocate against.
+fn target_types<'t>(asked: &Asked, target: &'t Target<'_>) -> Result<Cow<'t, Btf<'t>>, PrepareError> {
+    let names = asked.names();
+    let types = if asked.ids { Cow::Borrowed(target.btf) } else { Cow::Owned(target.btf.subset(&names)?) };
+    match target.extra.filter(|(extra, ids)| ids.iter().any(|id| names.contains(extra.name(*id)))) {
+        Some((extra, ids)) => Ok(Cow::Owned(types.merge(extra, ids)?)),
+        None => Ok(types),
+    }
 }

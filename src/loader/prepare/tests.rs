@@ -57,7 +57,7 @@ fn gaps() -> Option<&'static [u8]> {
 }
 
 fn prepared() -> Option<Prepared> {
-    let target = Target { btf: kernel()?, facts: &Facts };
+    let target = Target { btf: kernel()?, facts: &Facts, extra: None };
     Some(prepare(gaps()?, &target).unwrap())
 }
 
@@ -148,7 +148,7 @@ fn resolves_kernel_symbols() {
 #[test]
 fn names_what_is_missing() {
     let Some(kernel) = kernel() else { return };
-    let target = Target { btf: kernel, facts: &Facts };
+    let target = Target { btf: kernel, facts: &Facts, extra: None };
     let source = |line: &str| format!("{line}\nchar l[] __attribute__((section(\"license\"), used)) = \"GPL\";");
     let function = "extern void nope(void) __attribute__((section(\".ksyms\")));\n\
         __attribute__((section(\"kprobe/x\"), used)) int f(void *c) { nope(); return 0; }";
@@ -164,7 +164,7 @@ fn names_what_is_missing() {
 #[test]
 fn preparing_twice_is_harmless() {
     let (Some(first), Some(kernel)) = (prepared(), kernel()) else { return };
-    let second = prepare(&first.object, &Target { btf: kernel, facts: &Facts }).unwrap();
+    let second = prepare(&first.object, &Target { btf: kernel, facts: &Facts, extra: None }).unwrap();
     assert!(second.changes.renamed.is_empty() && second.changes.flexible.is_empty());
     relocate(&second.object, &second.target_btf).unwrap();
 }
@@ -173,7 +173,7 @@ fn preparing_twice_is_harmless() {
 #[test]
 fn the_small_kernel_suffices() {
     let (Some(object), Some(_)) = (gaps(), kernel()) else { return };
-    let prepared = prepare(object, &Target { btf: small_kernel(), facts: &Facts }).unwrap();
+    let prepared = prepare(object, &Target { btf: small_kernel(), facts: &Facts, extra: None }).unwrap();
     link(&prepared).unwrap();
 }
 
@@ -187,7 +187,7 @@ fn embedded_gadgets_link() {
         let gadget = crate::gadget::open(&image, name).unwrap();
         assert!(!gadget.sources.is_empty(), "{name}");
         let Some(object) = &gadget.object else { continue };
-        let prepared = prepare(object, &Target { btf: kernel, facts: &host }).unwrap();
+        let prepared = prepare(object, &Target { btf: kernel, facts: &host, extra: None }).unwrap();
         link(&prepared).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 }
@@ -199,7 +199,7 @@ proptest! {
     #[test]
     fn survives_damaged_objects(damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12), cut in any::<prop::sample::Index>()) {
         if let Some(object) = gaps() {
-            let target = Target { btf: small_kernel(), facts: &Facts };
+            let target = Target { btf: small_kernel(), facts: &Facts, extra: None };
             let mut bytes = object.to_vec();
             for (at, byte) in damage {
                 let at = at.index(bytes.len());

@@ -1,0 +1,140 @@
+//! The programs that fill the map: verified, attached, and the two iterators that tidy up.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::SocketFields;
+use crate::gadget::btf::Btf as KernelTypes;
+use crate::kernel::{bpf, cgroupfs};
+use crate::loader::attach::{self, Link};
+use crate::loader::error::LoadError;
+use crate::loader::hook::{HostHook, Hook};
+use crate::loader::maps::Wishes;
+use crate::loader::object::{Image, LoadedProgram, Wanted};
+use crate::loader::plan::prepare_for;
+
+/// What errors and logs call the object.
+const NAME: &str = "socket enricher";
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/programs/socket_enricher.o"));
+
+/// How the kernel is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Trampolines on kernel functions.
+    Functions,
+    /// Hooks of the root cgroup.
+    Cgroup,
+}
+
+/// The programs at work.
+pub(super) struct Attached {
+    links: Vec<Link>,
+    cgroup: Vec<OwnedFd>,
+    import: OwnedFd,
+    tidy: OwnedFd,
+}
+
+impl Attached {
+    /// Loads and attaches the programs of one way; `map` is `gadget_sockets` and `blank` holds one value of its size.
+    pub(super) fn start(
+        way: Way,
+        fields: &SocketFields,
+        kernel: &KernelTypes<'_>,
+        map: BorrowedFd<'_>,
+        blank: BorrowedFd<'_>,
+    ) -> Result<Self, LoadError> {
+        let (object, target) = prepare_for(NAME, OBJECT, kernel, fields)?;
+        let wishes = Wishes { shared: vec![(super::MAP, map), ("blank", blank)], ..Wishes::default() };
+        let (programs, _) = Image::parse(NAME, &object, &[])?.load(&target, kernel, &wishes, wanted(way))?;
+        let mut attached = Attached {
+            links: Vec::new(),
+            cgroup: Vec::new(),
+            import: iterator(&programs, "import_open", None)?,
+            tidy: iterator(&programs, "remove_deleted", Some(map))?,
+        };
+        let root = if way == Way::Cgroup { Some(root_cgroup()?) } else { None };
+        for program in &programs {
+            match (&program.hook, &root) {
+                (Hook::Host(hook), Some(root)) if hook.is_of_cgroup() => attached.cgroup.push(attach_to_cgroup(program, root, *hook)?),
+                _ => attached.links.extend(attach::attach(program, 0)?),
+            }
+        }
+        Ok(attached)
+    }
+
+    /// Enters the sockets that are open already.
+    pub(super) fn import(&self) -> io::Result<()> {
+        run(&self.import)
+    }
+
+    /// Removes the entries of sockets that have been closed for a while.
+    pub(super) fn tidy(&self) -> io::Result<()> {
+        run(&self.tidy)
+    }
+}
+
+fn wanted(way: Way) -> Vec<Wanted> {
+    let fentry = |function: &str| Hook::Fentry(function.to_owned());
+    let fexit = |function: &str| Hook::Fexit(function.to_owned());
+    let ours = match way {
+        Way::Functions => vec![
+            ("bound4", fexit("inet_bind")),
+            ("bound6", fexit("inet6_bind")),
+            ("connecting", fentry("tcp_connect")),
+            ("sending4", fentry("udp_sendmsg")),
+            ("sending6", fentry("udpv6_sendmsg")),
+            ("releasing", fentry("inet_release")),
+        ],
+        Way::Cgroup => vec![
+            ("cgroup_bound4", Hook::Host(HostHook::PostBind4)),
+            ("cgroup_bound6", Hook::Host(HostHook::PostBind6)),
+            ("cgroup_connecting", Hook::Host(HostHook::SocketOperations)),
+            ("cgroup_sending", Hook::Host(HostHook::Egress)),
+            ("cgroup_releasing", Hook::Host(HostHook::SocketRelease)),
+        ],
+    };
+    let common = [
+        ("state_changed", Hook::RawTracepoint("inet_sock_set_state".to_owned())),
+        ("import_open", Hook::Iterator("task_file".to_owned())),
+        ("remove_deleted", Hook::Host(HostHook::MapElements)),
+    ];
+    ours.into_iter().chain(common).map(|(name, hook)| Wanted { name: name.to_owned(), hook }).collect()
+}
+
+fn iterator(programs: &[LoadedProgram], name: &str, map: Option<BorrowedFd<'_>>) -> Result<OwnedFd, LoadError> {
+    let program = programs.iter().find(|p| p.name == name);
+    let program = program.ok_or_else(|| LoadError::Invalid(format!("{NAME} has no program {name:?}")))?;
+    bpf::iterator_link(program.fd.as_fd(), map).map_err(|e| LoadError::kernel(format!("link program {name:?} of {NAME}"), e))
+}
+
+/// The root of the cgroup2 hierarchy: every socket belongs to it, even of a process that is in groups of version 1.
+fn root_cgroup() -> Result<File, LoadError> {
+    let failed = |e| LoadError::kernel("open the root of the cgroup2 hierarchy".to_owned(), e);
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "cgroup2 is not mounted");
+    let path = cgroupfs::unified_mount().and_then(|mount| mount.ok_or_else(missing)).map_err(failed)?;
+    // Only groups below the root have a type.
+    if path.join("cgroup.type").exists() {
+        tracing::warn!(path = %path.display(), "the cgroup2 mount is not of the whole hierarchy: sockets of other groups are seen only once");
+    }
+    File::open(path).map_err(failed)
+}
+
+fn attach_to_cgroup(program: &LoadedProgram, root: &File, hook: HostHook) -> Result<OwnedFd, LoadError> {
+    let link = bpf::link_create(program.fd.as_fd(), Some(root.as_fd()), hook.program_type().1);
+    link.map_err(|e| LoadError::kernel(format!("attach program {:?} to the root cgroup", program.name), e))
+}
+
+/// Runs an iterator to its end. Its programs write nothing.
+fn run(link: &OwnedFd) -> io::Result<()> {
+    let mut output = File::from(bpf::iterator_open(link.as_fd())?);
+    let mut nothing = [0u8; 4096];
+    loop {
+        match output.read(&mut nothing) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
