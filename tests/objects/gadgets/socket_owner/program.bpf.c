@@ -8,6 +8,9 @@
 #include <gadget/sockets-map.h>
 
 #define PATH 512
+#ifndef offsetof
+#define offsetof(type, member) __builtin_offsetof(type, member)
+#endif
 
 struct event {
 	__u64 question;
@@ -77,7 +80,9 @@ int ask(struct trace_event_raw_sys_enter *ctx)
 	event = gadget_reserve_buf(&events, sizeof(*event));
 	if (!event)
 		return 0;
-	__builtin_memset(event, 0, sizeof(*event));
+	__builtin_memset(event, 0, offsetof(struct event, cwd));
+	event->cwd[0] = 0;
+	event->exepath[0] = 0;
 	event->question = ctx->args[0];
 	owner = bpf_map_lookup_elem(&gadget_sockets, &key);
 	if (owner)
