@@ -185,7 +185,7 @@ static __always_inline void leave(const struct sock *sk)
 	mark_deleted(&key, id);
 }
 
-/* Common: a listener that was never bound, and connections that end before their socket is closed. */
+/* Common: listeners of multipath TCP, which has functions of its own, and connections that end before their socket is closed. */
 SEC("raw_tracepoint/inet_sock_set_state")
 int state_changed(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -253,6 +253,14 @@ int BPF_PROG(bound6, struct socket *socket, void *address, int length, int resul
 	return 0;
 }
 
+/* Who listens without having bound has a port now. */
+SEC("fexit/inet_listen")
+int BPF_PROG(listening, struct socket *socket)
+{
+	enter_current(BPF_CORE_READ(socket, sk));
+	return 0;
+}
+
 SEC("fentry/tcp_connect")
 int BPF_PROG(connecting, struct sock *sk)
 {
@@ -317,11 +325,11 @@ int cgroup_releasing(struct bpf_sock *ctx)
 }
 
 SEC("sockops")
-int cgroup_connecting(struct bpf_sock_ops *ctx)
+int cgroup_tcp(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *sk;
 
-	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
+	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB && ctx->op != BPF_SOCK_OPS_TCP_LISTEN_CB)
 		return 1;
 	sk = ctx->sk;
 	if (sk)

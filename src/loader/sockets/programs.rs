@@ -81,6 +81,7 @@ fn wanted(way: Way) -> Vec<Wanted> {
         Way::Functions => vec![
             ("bound4", fexit("inet_bind")),
             ("bound6", fexit("inet6_bind")),
+            ("listening", fexit("inet_listen")),
             ("connecting", fentry("tcp_connect")),
             ("sending4", fentry("udp_sendmsg")),
             ("sending6", fentry("udpv6_sendmsg")),
@@ -89,7 +90,7 @@ fn wanted(way: Way) -> Vec<Wanted> {
         Way::Cgroup => vec![
             ("cgroup_bound4", Hook::Host(HostHook::PostBind4)),
             ("cgroup_bound6", Hook::Host(HostHook::PostBind6)),
-            ("cgroup_connecting", Hook::Host(HostHook::SocketOperations)),
+            ("cgroup_tcp", Hook::Host(HostHook::SocketOperations)),
             ("cgroup_sending", Hook::Host(HostHook::Egress)),
             ("cgroup_releasing", Hook::Host(HostHook::SocketRelease)),
         ],
