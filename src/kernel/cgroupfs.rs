@@ -1,6 +1,7 @@
 //! Where the cgroup2 file system is mounted.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use super::host_path;
@@ -16,6 +17,18 @@ pub fn unified_mount() -> io::Result<Option<PathBuf>> {
     let host = host_path(Path::new("/proc"));
     let text = std::fs::read_to_string(host.join("1/mountinfo")).or_else(|_| std::fs::read_to_string("/proc/self/mountinfo"))?;
     Ok(find_unified(&text).map(|path| host_path(&path)))
+}
+
+/// The root of the cgroup2 hierarchy as far as it reaches from here, mounted or not. Every process and socket is below it, also when groups
+/// of version 1 are in use. The path is the mount's, if there is one.
+///
+/// # Errors
+/// When there is no mount and none can be made, or it cannot be opened.
+pub fn open_root() -> io::Result<(OwnedFd, Option<PathBuf>)> {
+    match unified_mount()? {
+        Some(path) => Ok((std::fs::File::open(&path)?.into(), Some(path))),
+        None => super::tracefs::detached(c"cgroup2").map(|root| (root, None)),
+    }
 }
 
 /// The first cgroup2 mount whose root is the root of the hierarchy; else the first of any root.

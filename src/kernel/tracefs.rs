@@ -32,7 +32,7 @@ fn root() -> io::Result<OwnedFd> {
     if let Some(fd) = root.as_ref() {
         return fd.try_clone();
     }
-    let found = mounted().map_or_else(detached, Ok)?;
+    let found = mounted().map_or_else(|| detached(c"tracefs"), Ok)?;
     let fd = found.try_clone()?;
     *root = Some(found);
     Ok(fd)
@@ -43,10 +43,10 @@ fn mounted() -> Option<OwnedFd> {
     std::fs::File::open(place).ok().map(OwnedFd::from)
 }
 
-/// A tracefs of our own that is in nobody's mount table, for systems and containers where none is mounted (5.2 and newer).
-fn detached() -> io::Result<OwnedFd> {
+/// A file system of our own that is in nobody's mount table, for systems and containers where none is mounted (5.2 and newer).
+pub(super) fn detached(kind: &CStr) -> io::Result<OwnedFd> {
     // SAFETY: the name is a NUL-terminated string.
-    let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), CLOEXEC) })?;
+    let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), CLOEXEC) })?;
     let (fd, none) = (context.as_raw_fd(), std::ptr::null::<libc::c_char>());
     // SAFETY: this command takes neither key nor value.
     let created = unsafe { libc::syscall(libc::SYS_fsconfig, fd, FSCONFIG_CMD_CREATE, none, none, 0) };

@@ -138,7 +138,12 @@ impl Run {
             exporters: vec![id],
         };
         let ledger = Arc::new(Ledger::default());
-        let context = Context { inventory: setup.inventory.clone(), ledger: ledger.clone(), runtime: runtime().handle().clone(), sockets: setup.sockets };
+        let context = Context {
+            inventory: setup.inventory.clone(),
+            ledger: ledger.clone(),
+            runtime: runtime().handle().clone(),
+            sockets: setup.sockets,
+        };
         let mut instance = pipeline::build(&plan, &exporters, &context).map_err(|e| chain(&e))?;
         instance.attach().map_err(|e| chain(&e))?;
         instance.run(0).map_err(|e| chain(&e))?;

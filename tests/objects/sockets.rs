@@ -3,6 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -26,7 +27,10 @@ impl Asker {
         Asker { run: Run::start("socket_owner", compiler, &setup), question: std::cell::Cell::new(1) }
     }
 
+    /// With the default fields. One enricher serves all tests that use them, as it serves all gadgets.
     fn default(compiler: &str) -> Asker {
+        static KEPT: OnceLock<Mutex<Run>> = OnceLock::new();
+        KEPT.get_or_init(|| Mutex::new(Asker::start(compiler, "cwd=512,exepath=512").run));
         Asker::start(compiler, "cwd=512,exepath=512")
     }
 
@@ -237,4 +241,15 @@ fn fields() {
         }
     });
     seen("sockets: optional fields");
+}
+
+/// A map of that name that is not like the enricher's stays the gadget's own, and works.
+#[test]
+fn map_of_its_own() {
+    let run = Run::start("socket_own_map", "clang-16", &Setup::params(&[("thread", &thread().to_string())]));
+    for _ in 0..2 {
+        // SAFETY: the call takes nothing and cannot fail.
+        unsafe { libc::syscall(libc::SYS_getppid) };
+    }
+    run.event(|e| e["calls"] == 2);
 }

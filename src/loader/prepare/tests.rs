@@ -160,6 +160,30 @@ fn names_what_is_missing() {
     assert!(matches!(prepare(&object, &target), Err(PrepareError::MissingConfig { name }) if name == "CONFIG_NOPE"));
 }
 
+/// Types of the host's own are merged into what an object is fitted to exactly when it asks for one of them, and its accesses follow them.
+#[test]
+fn types_of_the_host_are_a_target() {
+    let Some(kernel) = kernel() else { return };
+    let mut extra = Btf::empty();
+    let name = extra.add_string("host_only").unwrap();
+    let id = extra.add_type(&[name, 4 << 24, 24].iter().flat_map(|w: &u32| w.to_le_bytes()).collect::<Vec<_>>()).unwrap();
+    let target = Target { btf: kernel, facts: &Facts, extra: Some((&extra, &[id])) };
+    let source = |name: &str| {
+        format!(
+            "struct {name} {{ int a; }} __attribute__((preserve_access_index));\n\
+             __attribute__((section(\"kprobe/x\"), used)) int f(void *c) {{ struct {name} *p = c; return __builtin_preserve_type_info(*p, 1); }}\n\
+             char l[] __attribute__((section(\"license\"), used)) = \"GPL\";"
+        )
+    };
+    for (name, size) in [("host_only", Some(24)), ("list_head", None)] {
+        let Some(object) = fixture::compile(&source(name)) else { return };
+        let prepared = prepare(&object, &target).unwrap();
+        let types = Btf::parse(&prepared.target_btf).unwrap();
+        assert_eq!(types.find("host_only", Kind::Struct).map(|id| types.size(id).unwrap()), size, "{name}");
+        relocate(&prepared.object, &prepared.target_btf).unwrap();
+    }
+}
+
 /// Preparing what is prepared changes nothing that matters: aya still takes it.
 #[test]
 fn preparing_twice_is_harmless() {

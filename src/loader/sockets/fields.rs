@@ -152,7 +152,7 @@ impl Scalar {
             Scalar::U64 => ("unsigned long long", 8, 0),
         };
         let name = types.add_string(name)?;
-        types.add_type(&bytes([name, encode_info(Kind::Int, false, 0), size, encoding | size * 8]))
+        types.add_type(&bytes([name, encode_info(Kind::Int, false, 0), size, encoding | (size * 8)]))
     }
 }
 

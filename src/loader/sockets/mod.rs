@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use super::error::LoadError;
 use super::micros;
 use crate::gadget::btf::Btf as KernelTypes;
-use crate::kernel::bpf;
+use crate::kernel::{bpf, memory};
 pub use fields::{SocketFields, SocketFieldsError};
-use programs::{Attached, Way};
+use programs::{Attached, Prepared, Way};
 
 /// The map, as programs know it.
 pub(super) const MAP: &str = "gadget_sockets";
@@ -65,9 +65,10 @@ impl SocketEnricher {
 
     fn start(fields: &SocketFields, kernel: &KernelTypes<'_>) -> Result<Self, LoadError> {
         let began = Instant::now();
+        memory::lift_locked_limit();
         let map = create_map(HASH, KEY_SIZE, fields.value_size(), ENTRIES)?;
         let blank = create_map(ARRAY, 4, fields.value_size(), 1)?;
-        let (way, attached) = attach(fields, kernel, map.as_fd(), blank.as_fd())?;
+        let (way, attached) = attach(&Prepared::for_fields(fields, kernel)?, map.as_fd(), blank.as_fd())?;
         if let Err(error) = attached.import() {
             tracing::warn!(%error, "sockets that were open before will not be known");
         }
@@ -108,17 +109,12 @@ pub(super) fn fits(map: &aya_obj::Map) -> bool {
 }
 
 /// Functions are preferred: they cost less, and see sockets of every cgroup from wherever this process is.
-fn attach(
-    fields: &SocketFields,
-    kernel: &KernelTypes<'_>,
-    map: BorrowedFd<'_>,
-    blank: BorrowedFd<'_>,
-) -> Result<(Way, Attached), LoadError> {
-    match Attached::start(Way::Functions, fields, kernel, map, blank) {
+fn attach(prepared: &Prepared<'_>, map: BorrowedFd<'_>, blank: BorrowedFd<'_>) -> Result<(Way, Attached), LoadError> {
+    match Attached::start(Way::Functions, prepared, map, blank) {
         Ok(attached) => return Ok((Way::Functions, attached)),
         Err(error) => tracing::debug!(%error, "kernel functions cannot be watched for sockets, trying the root cgroup"),
     }
-    Attached::start(Way::Cgroup, fields, kernel, map, blank).map(|attached| (Way::Cgroup, attached))
+    Attached::start(Way::Cgroup, prepared, map, blank).map(|attached| (Way::Cgroup, attached))
 }
 
 /// Tidies up until the enricher is dropped, then detaches.

@@ -9,7 +9,7 @@ use crate::gadget::btf::Btf as KernelTypes;
 use crate::kernel::{bpf, cgroupfs};
 use crate::loader::attach::{self, Link};
 use crate::loader::error::LoadError;
-use crate::loader::hook::{HostHook, Hook};
+use crate::loader::hook::{Hook, HostHook};
 use crate::loader::maps::Wishes;
 use crate::loader::object::{Image, LoadedProgram, Wanted};
 use crate::loader::plan::prepare_for;
@@ -27,6 +27,20 @@ pub(super) enum Way {
     Cgroup,
 }
 
+/// The programs, fitted to values of some fields, before they are loaded in either way.
+pub(super) struct Prepared<'k> {
+    object: Vec<u8>,
+    target: aya_obj::btf::Btf,
+    kernel: &'k KernelTypes<'k>,
+}
+
+impl<'k> Prepared<'k> {
+    pub(super) fn for_fields(fields: &SocketFields, kernel: &'k KernelTypes<'k>) -> Result<Self, LoadError> {
+        let (object, target) = prepare_for(NAME, OBJECT, kernel, fields)?;
+        Ok(Prepared { object, target, kernel })
+    }
+}
+
 /// The programs at work.
 pub(super) struct Attached {
     links: Vec<Link>,
@@ -37,16 +51,10 @@ pub(super) struct Attached {
 
 impl Attached {
     /// Loads and attaches the programs of one way; `map` is `gadget_sockets` and `blank` holds one value of its size.
-    pub(super) fn start(
-        way: Way,
-        fields: &SocketFields,
-        kernel: &KernelTypes<'_>,
-        map: BorrowedFd<'_>,
-        blank: BorrowedFd<'_>,
-    ) -> Result<Self, LoadError> {
-        let (object, target) = prepare_for(NAME, OBJECT, kernel, fields)?;
+    pub(super) fn start(way: Way, prepared: &Prepared<'_>, map: BorrowedFd<'_>, blank: BorrowedFd<'_>) -> Result<Self, LoadError> {
         let wishes = Wishes { shared: vec![(super::MAP, map), ("blank", blank)], ..Wishes::default() };
-        let (programs, _) = Image::parse(NAME, &object, &[])?.load(&target, kernel, &wishes, wanted(way))?;
+        let image = Image::parse(NAME, &prepared.object, &[])?;
+        let (programs, _) = image.load(&prepared.target, prepared.kernel, &wishes, wanted(way))?;
         let mut attached = Attached {
             links: Vec::new(),
             cgroup: Vec::new(),
@@ -109,19 +117,16 @@ fn iterator(programs: &[LoadedProgram], name: &str, map: Option<BorrowedFd<'_>>)
     bpf::iterator_link(program.fd.as_fd(), map).map_err(|e| LoadError::kernel(format!("link program {name:?} of {NAME}"), e))
 }
 
-/// The root of the cgroup2 hierarchy: every socket belongs to it, even of a process that is in groups of version 1.
-fn root_cgroup() -> Result<File, LoadError> {
-    let failed = |e| LoadError::kernel("open the root of the cgroup2 hierarchy".to_owned(), e);
-    let missing = || io::Error::new(io::ErrorKind::NotFound, "cgroup2 is not mounted");
-    let path = cgroupfs::unified_mount().and_then(|mount| mount.ok_or_else(missing)).map_err(failed)?;
+fn root_cgroup() -> Result<OwnedFd, LoadError> {
+    let (root, path) = cgroupfs::open_root().map_err(|e| LoadError::kernel("open the root of the cgroup2 hierarchy".to_owned(), e))?;
     // Only groups below the root have a type.
-    if path.join("cgroup.type").exists() {
-        tracing::warn!(path = %path.display(), "the cgroup2 mount is not of the whole hierarchy: sockets of other groups are seen only once");
+    if let Some(path) = path.filter(|path| path.join("cgroup.type").exists()) {
+        tracing::warn!(path = %path.display(), "the cgroup2 mount is not of the whole hierarchy: new sockets of other groups will not be known");
     }
-    File::open(path).map_err(failed)
+    Ok(root)
 }
 
-fn attach_to_cgroup(program: &LoadedProgram, root: &File, hook: HostHook) -> Result<OwnedFd, LoadError> {
+fn attach_to_cgroup(program: &LoadedProgram, root: &OwnedFd, hook: HostHook) -> Result<OwnedFd, LoadError> {
     let link = bpf::link_create(program.fd.as_fd(), Some(root.as_fd()), hook.program_type().1);
     link.map_err(|e| LoadError::kernel(format!("attach program {:?} to the root cgroup", program.name), e))
 }

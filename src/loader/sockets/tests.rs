@@ -48,3 +48,25 @@ fn types_are_the_effective_struct() {
     assert_eq!((size, members.iter().filter(|m| m.0 == "cwd").count()), (600, 0));
     assert_eq!(members.last().map(|m| (m.0.as_str(), m.1)), Some(("exepath", 88)));
 }
+
+fn declared(kind: u32, key: u32, entries: u32) -> aya_obj::Map {
+    aya_obj::Map::new_from_params(kind, key, 8280, entries, 0)
+}
+
+/// Only a map of the documented kind is replaced; how long the values are in the declaration does not matter.
+#[test]
+fn foreign_maps_do_not_fit() {
+    assert!(super::fits(&declared(1, 12, 16384)));
+    for (kind, key, entries) in [(2, 4, 16384), (1, 16, 16384), (1, 12, 1024)] {
+        assert!(!super::fits(&declared(kind, key, entries)), "{kind} {key} {entries}");
+    }
+}
+
+/// A kernel that cannot run the enricher is no reason for the gadget not to run: it goes without.
+#[test]
+fn a_gadget_goes_without() {
+    let map = declared(1, 12, 16384);
+    let nothing = crate::gadget::btf::Btf::empty();
+    assert!(super::for_gadget("test", Some(&map), &SocketFields::default(), &nothing).is_none());
+    assert!(super::for_gadget("test", None, &SocketFields::default(), &nothing).is_none());
+}

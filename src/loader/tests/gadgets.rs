@@ -19,7 +19,7 @@ fn start(name: &str, filter: Option<&MntnsFilter>, params: &[(&str, &str)]) -> (
     let params: BTreeMap<String, String> = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     gadget.configure(&params).unwrap();
     let began = Instant::now();
-    let mut loaded = load(&gadget, &Options { params: &params, mntns_filter: filter, ring_bytes: None }).unwrap();
+    let mut loaded = load(&gadget, &Options { mntns_filter: filter, ..Options::new(&params) }).unwrap();
     let reader = loaded.readers().unwrap().pop().unwrap().1;
     let load_time = began.elapsed();
     loaded.attach().unwrap();

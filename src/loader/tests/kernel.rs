@@ -200,7 +200,7 @@ fn variables_size_maps_and_options_size_rings() {
     let sizes = |params: &[(&str, &str)]| load_with(&gadget, params, None).unwrap().maps["seen"].info().unwrap().max_entries();
     assert_eq!((sizes(&[]), sizes(&[("seen_max_entries", "9")])), (3, 9));
     let params = Default::default();
-    let options = crate::loader::Options { params: &params, mntns_filter: None, ring_bytes: Some(10_000) };
+    let options = crate::loader::Options { ring_bytes: Some(10_000), ..crate::loader::Options::new(&params) };
     let loaded = crate::loader::load(&gadget, &options).unwrap();
     assert_eq!(loaded.maps["events"].info().unwrap().max_entries(), 16384);
 }
