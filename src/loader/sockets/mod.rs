@@ -108,7 +108,7 @@ pub(super) fn fits(map: &aya_obj::Map) -> bool {
     (map.map_type(), map.key_size(), map.max_entries(), map.map_flags()) == (HASH, KEY_SIZE, ENTRIES, 0)
 }
 
-/// Functions are preferred: they cost less, and see sockets of every cgroup from wherever this process is.
+/// Functions are preferred: none runs for each packet of TCP, and they see sockets of every cgroup from wherever this process is.
 fn attach(prepared: &Prepared<'_>, map: BorrowedFd<'_>, blank: BorrowedFd<'_>) -> Result<(Way, Attached), LoadError> {
     match Attached::start(Way::Functions, prepared, map, blank) {
         Ok(attached) => return Ok((Way::Functions, attached)),
