@@ -2,6 +2,7 @@
 
 mod iter;
 mod map;
+mod polled;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub fn open(reader: Reader) -> Box<dyn Datasource> {
         Reader::Ring(source) => Box::new(ring::Ring::new(source)),
         Reader::Map(source) => Box::new(map::MapEntries::new(source)),
         Reader::Iter(source) => Box::new(iter::Iter::new(source)),
+        Reader::Polled(source) => Box::new(polled::Rows::new(source)),
     }
 }
 

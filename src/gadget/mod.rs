@@ -9,6 +9,7 @@ mod maps;
 mod markers;
 mod open;
 pub mod params;
+pub mod polled;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -85,6 +86,19 @@ pub enum Origin {
         count: u64,
         /// Whether to run once more when stopping.
         fetch_on_stop: bool,
+    },
+    /// As what the host says when asked.
+    Polled {
+        /// What is looked at.
+        what: polled::Polled,
+        /// Bytes of a row.
+        row_size: u32,
+        /// Time between two looks.
+        interval: Duration,
+        /// An early first look after this time, which `count` does not count; zero for none.
+        first: Duration,
+        /// Number of looks, 0 for no end.
+        count: u64,
     },
 }
 

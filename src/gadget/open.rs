@@ -8,6 +8,7 @@ use super::elf::{Elf, ElfError};
 use super::manifest::{Manifest, ManifestError};
 use super::markers::{self, Malformed, Marker};
 use super::params::{self, ParamKind, ParamSpec};
+use super::polled::{self, PolledError};
 use super::schema::{Fields, FieldsError};
 use super::{Gadget, Origin, ProgramSpec, SourceSpec, maps};
 use crate::batch::{GadgetIdentity, SchemaBuilder, SourceKind};
@@ -61,6 +62,14 @@ pub enum GadgetError {
         /// What is wrong.
         problem: String,
     },
+    /// A data source about the host that is not set up right.
+    #[error("set up what gadget {image:?} reads from the host")]
+    Polled {
+        /// The image.
+        image: String,
+        /// Why.
+        source: PolledError,
+    },
     /// A data source without usable fields.
     #[error("make the fields of gadget {image:?}")]
     Fields {
@@ -100,6 +109,8 @@ pub fn open(image: &GadgetImage, instance: &str) -> Result<Gadget, GadgetError> 
     let identity = identity(image, &manifest, instance);
     let mut gadget =
         Gadget { identity, manifest, object: image.ebpf.clone(), params: Vec::new(), sources: Vec::new(), programs: Vec::new() };
+    let polled = polled::sources(&gadget.manifest, &gadget.identity);
+    (gadget.sources, gadget.params) = polled.map_err(|source| GadgetError::Polled { image: name(), source })?;
     let Some(bytes) = &image.ebpf else { return Ok(gadget) };
     let elf = Elf::parse(bytes).map_err(|source| GadgetError::Elf { image: name(), source })?;
     let section = elf.section(".BTF").ok_or_else(|| GadgetError::NoBtf { image: name() })?;
@@ -111,7 +122,8 @@ pub fn open(image: &GadgetImage, instance: &str) -> Result<Gadget, GadgetError> 
         Cause::Fields(source) => GadgetError::Fields { image: name(), source },
         Cause::Declaration(marker, problem) => GadgetError::Declaration { image: name(), marker, problem },
     })?;
-    (gadget.params, gadget.sources) = (params, sources);
+    gadget.params.extend(params);
+    gadget.sources.extend(sources);
     Ok(gadget)
 }
 
@@ -174,6 +186,10 @@ impl<'a> Reader<'a> {
         }
         if sources.iter().any(|s| matches!(s.origin, Origin::MapIter { .. })) {
             params.extend(params::fetch_params(self.manifest));
+        }
+        let classifies = |p: &ProgramSpec| p.section.trim_start_matches('?').split('/').next() == Some("classifier");
+        if self.programs.iter().any(classifies) && !params.iter().any(|p| p.key == params::INTERFACE) {
+            params.push(params::interface_param(self.manifest));
         }
         Ok((params, sources))
     }
@@ -290,6 +306,7 @@ impl Gadget {
             };
             match param.encode(value) {
                 Err(e) => errors.push(e.into()),
+                Ok(_) if polled::configure(&mut self.sources, &param.key, value) => {}
                 Ok(_) if matches!(param.kind, ParamKind::Interval | ParamKind::Count) => {
                     let key = param.key.clone();
                     errors.extend(self.set_pace(&key, value).err());

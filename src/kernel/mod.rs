@@ -7,9 +7,14 @@ pub mod clock;
 pub mod features;
 pub mod kallsyms;
 pub mod memory;
+pub mod netlink;
+pub mod netns;
+pub mod packet;
 pub mod perf;
 pub mod priority;
 pub mod procfs;
+pub mod procstat;
+pub mod programs;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;

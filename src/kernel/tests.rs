@@ -118,3 +118,30 @@ fn only_the_first_user_namespace_maps_everybody() {
     assert!(!capabilities::maps_everybody("         0          0          1\n"));
     assert!(!capabilities::maps_everybody("0 100000 65536\n65536 0 1\n"));
 }
+
+/// Work is done in the namespace it is for, and the thread that asked for it stays where it was.
+#[test]
+fn a_network_namespace_is_entered_by_another_thread() {
+    use std::os::unix::fs::MetadataExt;
+    let here = || std::fs::metadata("/proc/thread-self/ns/net").map(|m| m.ino());
+    let ours = here().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        // SAFETY: the calls change nothing but this thread's network namespace, and cannot go wrong otherwise.
+        tell.send(unsafe { (libc::unshare(libc::CLONE_NEWNET) == 0, libc::gettid() as u32) }).unwrap();
+        let _ = ended.recv();
+    });
+    let (made, tid) = told.recv().unwrap();
+    if made {
+        let other = netns::NetNs::of(tid).unwrap();
+        assert_ne!(other.inode(), ours);
+        assert_eq!((other.within(here).unwrap(), here().unwrap()), (other.inode(), ours));
+        assert!(netns::NetNs::find(other.inode(), tid).unwrap().is_some());
+        assert!(netns::NetNs::find(ours, tid).unwrap().is_none(), "another one by now");
+        drop(end);
+        thread.join().unwrap();
+        assert!(netns::NetNs::find(0, tid).unwrap().is_none(), "gone");
+        assert_eq!(other.within(here).unwrap(), other.inode(), "it lasts as long as it is held");
+    }
+}

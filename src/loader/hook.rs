@@ -170,6 +170,11 @@ impl Hook {
         matches!(self, Hook::Uprobe(_) | Hook::Uretprobe(_) | Hook::Usdt(_) | Hook::SocketFilter | Hook::Tc(_))
     }
 
+    /// Whether it walks over what is in the network namespace that it is opened in, so that it is opened in each.
+    pub(super) fn is_per_namespace(&self) -> bool {
+        matches!(self, Hook::Iterator(kind) if kind == "tcp" || kind == "udp")
+    }
+
     /// Name and kind of the kernel's type that stands for the hook, where the kernel wants its id.
     pub(super) fn kernel_type(&self) -> Option<(String, Kind)> {
         match self {

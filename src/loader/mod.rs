@@ -6,10 +6,12 @@ mod filter;
 mod hook;
 mod maps;
 mod object;
+mod packetfilter;
 mod plan;
 pub mod prepare;
 mod program;
 mod reader;
+mod registry;
 pub mod scope;
 mod sockets;
 #[cfg(test)]
@@ -30,7 +32,8 @@ pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
 use hook::Hook;
 use object::LoadedProgram;
 use plan::{Plan, Source};
-pub use reader::{IterSource, LostSamples, MapSource, Reader, RingSource, Schedule};
+pub use reader::{IterLink, IterSource, LostSamples, MapSource, PolledSource, Reader, RingSource, Schedule};
+pub use registry::own_programs;
 pub use scope::{Scoped, Workload};
 pub use sockets::{SocketFields, SocketFieldsError};
 
@@ -63,6 +66,8 @@ pub struct Loaded {
     frequencies: HashMap<String, u64>,
     filters: bool,
     reading: bool,
+    /// The only interface of the host that classifiers are attached to.
+    interface: Option<String>,
     /// Network namespaces of the workloads: written by [`Scoped`], read by iterators over sockets.
     namespaces: std::sync::Arc<scope::Namespaces>,
     /// Keeps the socket enricher running as long as programs look into its map.
@@ -95,7 +100,7 @@ impl Loaded {
     }
 
     fn reader(&mut self, source: Source) -> Result<(String, Reader), LoadError> {
-        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs)?;
+        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs, &self.namespaces)?;
         Ok((source.name, reader))
     }
 
@@ -134,12 +139,8 @@ impl Loaded {
     pub fn scoped(&mut self) -> Option<Scoped> {
         let (scoped, rest) = std::mem::take(&mut self.programs).into_iter().partition(|p| p.hook.is_scoped());
         self.programs = rest;
-        Scoped::of(&self.gadget, scoped, self.namespaces.clone(), self.reads_namespaces())
-    }
-
-    /// Whether an iterator has to be read in every network namespace.
-    fn reads_namespaces(&self) -> bool {
-        self.programs.iter().any(|p| matches!(&p.hook, Hook::Iterator(kind) if kind == "tcp" || kind == "udp"))
+        let reads = self.programs.iter().any(|p| p.hook.is_per_namespace());
+        Scoped::of(&self.gadget, scoped, reads.then(|| self.namespaces.clone()), self.interface.clone())
     }
 
     /// Another descriptor of a map of the gadget's own, by its full name.

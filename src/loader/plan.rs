@@ -16,6 +16,7 @@ use super::sockets::{self, SocketFields};
 use super::{Loaded, Options, micros};
 use crate::component::nearest;
 use crate::gadget::btf::Btf as KernelTypes;
+use crate::gadget::params::INTERFACE;
 use crate::gadget::{Gadget, Origin, ParamSpec, SourceSpec};
 
 /// The map of mount namespaces, as programs know it.
@@ -39,6 +40,7 @@ pub(super) struct Plan<'a> {
     globals: Vec<(String, Vec<u8>)>,
     wanted: Vec<Wanted>,
     sources: Vec<Source>,
+    interface: Option<String>,
 }
 
 impl<'a> Plan<'a> {
@@ -48,7 +50,8 @@ impl<'a> Plan<'a> {
         let object = gadget.object.as_deref().ok_or_else(|| LoadError::NoObject { gadget: name.clone() })?;
         let values = values(gadget, options)?;
         let sources = gadget.sources.iter().map(|s| source(gadget, s)).collect::<Result<_, _>>()?;
-        Ok(Plan { gadget, object, globals: globals(gadget, &values)?, wanted: wanted(gadget)?, sources })
+        let interface = interface(&values);
+        Ok(Plan { gadget, object, globals: globals(gadget, &values)?, wanted: wanted(gadget)?, sources, interface })
     }
 
     /// Does it.
@@ -95,6 +98,7 @@ impl<'a> Plan<'a> {
             frequencies,
             filters,
             reading: false,
+            interface: self.interface,
             namespaces: Default::default(),
             _sockets: sockets,
         })
@@ -147,6 +151,12 @@ fn values<'a>(gadget: &'a Gadget, options: &'a Options<'_>) -> Result<Vec<(&'a P
     Ok(gadget.params.iter().map(|param| (param, value(param))).collect())
 }
 
+/// The host's interface that the user names for classifiers.
+fn interface(values: &[(&ParamSpec, &str)]) -> Option<String> {
+    let named = values.iter().find(|(param, value)| param.key == INTERFACE && param.variable.is_empty() && !value.is_empty());
+    named.map(|(_, value)| (*value).to_owned())
+}
+
 /// The variables that parameters set. An empty default leaves the object's own value.
 fn globals(gadget: &Gadget, values: &[(&ParamSpec, &str)]) -> Result<Vec<(String, Vec<u8>)>, LoadError> {
     let mut globals = Vec::with_capacity(values.len() + 1);
@@ -193,6 +203,7 @@ fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
     let schedule = match &spec.origin {
         Origin::Tracer { .. } => Schedule::default(),
         Origin::MapIter { interval, count, flush_on_stop, .. } => Schedule { interval: *interval, count: *count, at_stop: *flush_on_stop },
+        Origin::Polled { interval, count, .. } => Schedule { interval: *interval, count: *count, at_stop: false },
         Origin::Iter { interval, count, fetch_on_stop, .. } => Schedule { interval: *interval, count: *count, at_stop: *fetch_on_stop },
     };
     if matches!(spec.origin, Origin::MapIter { .. }) && schedule.interval == Duration::ZERO && schedule.count > 1 {

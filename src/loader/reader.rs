@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aya::maps::{Map, MapData, RingBuf};
@@ -11,7 +12,9 @@ use super::error::LoadError;
 use super::hook::Hook;
 use super::object::LoadedProgram;
 use super::plan::Source;
+use super::scope::Namespaces;
 use crate::gadget::Origin;
+use crate::gadget::polled::Polled;
 use crate::kernel::bpf::{self, Shape};
 
 /// Where the records of one data source come from.
@@ -22,6 +25,20 @@ pub enum Reader {
     Map(MapSource),
     /// Programs write them when they are read.
     Iter(IterSource),
+    /// We make them ourselves.
+    Polled(PolledSource),
+}
+
+/// The host, to be looked at.
+pub struct PolledSource {
+    /// What is looked at.
+    pub what: Polled,
+    /// Bytes of a row.
+    pub row_size: usize,
+    /// An early first look after this time; zero for none.
+    pub first: Duration,
+    /// When it is looked at.
+    pub schedule: Schedule,
 }
 
 /// When something is read that does not announce itself.
@@ -87,12 +104,22 @@ pub struct MapSource {
 
 /// Iterator programs whose output is one data source.
 pub struct IterSource {
-    /// Their names and links, in the order they are read.
-    pub links: Vec<(String, OwnedFd)>,
+    /// The programs, in the order they are read.
+    pub links: Vec<IterLink>,
     /// Bytes of one record.
     pub record_size: usize,
     /// When they are read.
     pub schedule: Schedule,
+}
+
+/// An iterator program.
+pub struct IterLink {
+    /// Its name.
+    pub name: String,
+    /// Its link, to be opened for each run.
+    pub link: OwnedFd,
+    /// The network namespaces to open it in, one after the other; it does not matter where when there are none.
+    pub namespaces: Option<Arc<Namespaces>>,
 }
 
 /// The reader of a data source; takes what it owns out of `maps`.
@@ -101,6 +128,7 @@ pub(super) fn open(
     source: &Source,
     maps: &mut HashMap<String, MapData>,
     programs: &[LoadedProgram],
+    namespaces: &Arc<Namespaces>,
 ) -> Result<Reader, LoadError> {
     match &source.origin {
         Origin::Tracer { map, lost_map } => ring(gadget, maps, map, lost_map.as_deref()).map(Reader::Ring),
@@ -109,8 +137,12 @@ pub(super) fn open(
             entries(gadget, maps, map, shape, source.schedule).map(Reader::Map)
         }
         Origin::Iter { programs: names, record_size, .. } => {
-            let links = names.iter().map(|name| link(gadget, programs, name)).collect::<Result<_, _>>()?;
+            let links = names.iter().map(|name| link(gadget, programs, name, namespaces)).collect::<Result<_, _>>()?;
             Ok(Reader::Iter(IterSource { links, record_size: *record_size as usize, schedule: source.schedule }))
+        }
+        Origin::Polled { what, row_size, first, .. } => {
+            let source = PolledSource { what: *what, row_size: *row_size as usize, first: *first, schedule: source.schedule };
+            Ok(Reader::Polled(source))
         }
     }
 }
@@ -156,10 +188,10 @@ fn entries(
     Ok(MapSource { name: name.to_owned(), map: fd, shape, max_entries: info.max_entries(), schedule })
 }
 
-fn link(gadget: &str, programs: &[LoadedProgram], name: &str) -> Result<(String, OwnedFd), LoadError> {
+fn link(gadget: &str, programs: &[LoadedProgram], name: &str, namespaces: &Arc<Namespaces>) -> Result<IterLink, LoadError> {
     let missing = || LoadError::Invalid(format!("gadget {gadget:?} has no iterator program {name:?}, which its data source needs"));
     let program = programs.iter().find(|p| p.name == name && matches!(p.hook, Hook::Iterator(_))).ok_or_else(missing)?;
     let link = bpf::iterator_link(program.fd.as_fd(), None);
     let link = link.map_err(|e| LoadError::kernel(format!("link program {name:?} to {}", program.hook), e))?;
-    Ok((name.to_owned(), link))
+    Ok(IterLink { name: name.to_owned(), link, namespaces: program.hook.is_per_namespace().then(|| namespaces.clone()) })
 }

@@ -63,7 +63,11 @@ impl Instance {
     pub fn attach(&mut self) -> Result<(), PipelineError> {
         let failed = |source| PipelineError::Attach { gadget: self.name.clone(), source: Box::new(source) };
         self.loaded.attach().map_err(failed)?;
-        if let Some(cover) = self.cover.take() {
+        if let Some(mut cover) = self.cover.take() {
+            if let Err(error) = cover.begin() {
+                self.loaded.detach();
+                return Err(failed(error));
+            }
             let doing = "start the thread that follows containers";
             let failed = |source| PipelineError::System { gadget: self.name.clone(), doing, source };
             self.covering = Some(cover.start().map_err(failed)?);

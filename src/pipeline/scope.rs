@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::Context;
 use crate::container::{Container, Inventory, Selector, host_process};
 use crate::kernel::procfs;
-use crate::loader::{Scoped, Workload};
+use crate::loader::{LoadError, Scoped, Workload};
 
 /// The thread of one gadget. Dropping it detaches and waits for that.
 pub(super) struct Covering {
@@ -32,6 +32,14 @@ impl Cover {
     pub(super) fn new(gadget: &str, scoped: Scoped, selector: &Selector, context: &Context) -> Self {
         let (inventory, runtime) = (context.inventory.clone(), context.runtime.clone());
         Cover { gadget: gadget.to_owned(), scoped, inventory, selector: selector.clone(), covered: HashMap::new(), runtime }
+    }
+
+    /// Attaches what is attached whatever containers there are.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(super) fn begin(&mut self) -> Result<(), LoadError> {
+        self.scoped.start()
     }
 
     /// Covers the containers that are there now, then follows their coming and going.

@@ -41,7 +41,10 @@ pub fn compiled(gadget: &str, compiler: &str) -> PathBuf {
     std::fs::create_dir_all(&folder).unwrap();
     let metadata = std::fs::read(source.join("gadget.yaml")).unwrap_or_else(|_| format!("name: {gadget}\n").into_bytes());
     std::fs::write(folder.join("gadget.yaml"), metadata).unwrap();
-    compile(&source.join("program.bpf.c"), &folder.join("program.o"), compiler);
+    // Some gadgets are nothing but metadata.
+    if source.join("program.bpf.c").is_file() {
+        compile(&source.join("program.bpf.c"), &folder.join("program.o"), compiler);
+    }
     folder
 }
 

@@ -3,5 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod harness;
+mod kernels;
 mod markers;
+mod network;
+mod polled;
 mod sockets;

@@ -1,4 +1,4 @@
-//! A gadget's parameters: `const volatile` variables that users may set, and two that the host reads itself.
+//! A gadget's parameters: `const volatile` variables that users may set, and some that the host reads itself.
 
 mod kind;
 #[cfg(test)]
@@ -13,8 +13,12 @@ pub use kind::{ParamError, ParamKind};
 pub const MAP_FETCH_INTERVAL: &str = "map-fetch-interval";
 /// Key of the number of times maps are read.
 pub const MAP_FETCH_COUNT: &str = "map-fetch-count";
-/// What full parameter names begin with.
-const PREFIX: &str = "operator.oci.ebpf.";
+/// Key of the host's interface that classifiers are attached to instead of the containers'.
+pub const INTERFACE: &str = "iface";
+/// Longest name of an interface.
+const INTERFACE_BYTES: u32 = 15;
+/// What full parameter names may begin with.
+const PREFIXES: [&str; 2] = ["operator.oci.ebpf.", "operator.ebpf."];
 
 /// A parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +48,11 @@ impl ParamSpec {
 
     /// Whether users may call it `name`: the key, in full or bare, without regard to case.
     pub fn answers_to(&self, name: &str) -> bool {
-        let bare = match name.get(..PREFIX.len()) {
-            Some(head) if head.eq_ignore_ascii_case(PREFIX) => name.get(PREFIX.len()..).unwrap_or_default(),
-            _ => name,
+        let cut = |prefix: &&str| {
+            let head = name.get(..prefix.len()).filter(|head| head.eq_ignore_ascii_case(prefix))?;
+            name.get(head.len()..)
         };
+        let bare = PREFIXES.iter().find_map(cut).unwrap_or(name);
         bare.eq_ignore_ascii_case(&self.key)
     }
 }
@@ -88,20 +93,31 @@ fn is_scalar_constant(btf: &Btf<'_>, type_id: u32) -> Result<bool, BtfError> {
     Ok(btf.get(btf.peel(type_id)?)?.kind != Kind::Array)
 }
 
-/// The two parameters of gadgets whose maps are read.
-pub(super) fn fetch_params(manifest: &Manifest) -> [ParamSpec; 2] {
-    let make = |key: &str, kind, default: &str, description: &str| ParamSpec {
+/// A parameter that the host reads itself.
+pub(super) fn synthetic(manifest: &Manifest, key: &str, kind: ParamKind, default: &str, description: &str) -> ParamSpec {
+    ParamSpec {
         key: key.to_owned(),
         variable: String::new(),
         kind,
         default: manifest.param_default(key).unwrap_or(default).to_owned(),
         description: description.to_owned(),
         size: 0,
-    };
+    }
+}
+
+/// The two parameters of gadgets whose maps are read.
+pub(super) fn fetch_params(manifest: &Manifest) -> [ParamSpec; 2] {
+    let make = |key: &str, kind, default: &str, description: &str| synthetic(manifest, key, kind, default, description);
     [
         make(MAP_FETCH_INTERVAL, ParamKind::Interval, "1000ms", "How often maps are read: a duration, or source:duration,..."),
         make(MAP_FETCH_COUNT, ParamKind::Count, "0", "How many times maps are read, 0 for no end: a number, or source:number,..."),
     ]
+}
+
+/// The parameter of gadgets with traffic control programs.
+pub(super) fn interface_param(manifest: &Manifest) -> ParamSpec {
+    let description = "Network interface of the host to attach to instead of those of containers";
+    synthetic(manifest, INTERFACE, ParamKind::Text(INTERFACE_BYTES), "", description)
 }
 
 /// What a value of an interval or count parameter says about one data source.

@@ -139,8 +139,8 @@ fn a_missing_hook_is_named_with_its_program() {
 
 #[test]
 fn unsupported_sections_are_refused_before_anything_is_loaded() {
-    let error = refused("SEC(\"uprobe/libc:malloc\") int probe(void *ctx) { return 0; }");
-    assert_eq!(error.to_string(), "program \"probe\" is in section \"uprobe/libc:malloc\", which is not supported yet");
+    let error = refused("SEC(\"kprobe.multi/x\") int probe(void *ctx) { return 0; }");
+    assert_eq!(error.to_string(), "program \"probe\" is in section \"kprobe.multi/x\", which is not supported yet");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod gadgets;
 mod kernel;
 
 use super::error::explain;
-use super::hook::Hook;
+use super::hook::{Direction, Hook};
 use super::maps::ring_bytes;
 use super::program::last_lines;
 
@@ -17,7 +17,11 @@ fn sections_name_hooks() {
     assert_eq!(Hook::parse("raw_tp/block_rq_issue"), Hook::RawTracepoint("block_rq_issue".into()));
     assert_eq!(Hook::parse("tp_btf/x"), Hook::TypedTracepoint("x".into()));
     assert_eq!(Hook::parse("iter/task"), Hook::Iterator("task".into()));
-    for other in ["socket1", "tracepoint/x", "kprobe/", "uprobe/libc:malloc", ""] {
+    for filter in ["socket", "socket1", "socket/x", "?socket/x/y"] {
+        assert_eq!(Hook::parse(filter), Hook::SocketFilter, "{filter}");
+    }
+    assert_eq!(Hook::parse("classifier/egress/x"), Hook::Tc(Direction::Egress));
+    for other in ["tracepoint/x", "kprobe/", "classifier/ingress", "classifier/ingress/x/y", "classifier/across/x", "xdp", ""] {
         assert_eq!(Hook::parse(other), Hook::Other, "{other}");
     }
 }
