@@ -2,6 +2,7 @@
 
 mod iter;
 mod map;
+mod perf;
 mod polled;
 mod ring;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use crate::loader::Reader;
 pub fn open(reader: Reader) -> Box<dyn Datasource> {
     match reader {
         Reader::Ring(source) => Box::new(ring::Ring::new(source)),
+        Reader::Perf(source) => Box::new(perf::Perf::new(source)),
         Reader::Map(source) => Box::new(map::MapEntries::new(source)),
         Reader::Iter(source) => Box::new(iter::Iter::new(source)),
         Reader::Polled(source) => Box::new(polled::Rows::new(source)),

@@ -96,6 +96,29 @@ fn produced_is_received_plus_lost_when_a_ring_overflows() {
     assert_eq!(received + source.lost(), 3000, "the total outlives the programs");
 }
 
+#[test]
+fn a_ring_that_is_larger_than_the_window_is_read_in_order_round_after_round() {
+    if !can_load() {
+        return;
+    }
+    let gadget = gadget(GETPPID, "");
+    // SAFETY: the call takes nothing and cannot fail.
+    let params = BTreeMap::from([("thread".to_owned(), unsafe { libc::gettid() }.to_string())]);
+    let options = crate::loader::Options { ring_bytes: Some(4 << 20), ..crate::loader::Options::new(&params) };
+    let mut loaded = crate::loader::load(&gadget, &options).unwrap();
+    let mut source = open(loaded.readers().unwrap().pop().unwrap().1);
+    assert_eq!(source.capacity(), 4 << 20);
+    loaded.attach().unwrap();
+    // 24 bytes each: more than two windows a round, more than once around the ring in all.
+    for round in 0..3u64 {
+        getppid(100_000);
+        let (rows, _) = poll(&mut *source, 4096);
+        let numbers = rows.iter().map(|row| u64_at(row, 0));
+        assert!(numbers.eq(round * 100_000..(round + 1) * 100_000), "round {round}: {} rows", rows.len());
+    }
+    assert_eq!(source.lost(), 0);
+}
+
 const SYSCALLS: &str = r#"
 struct key { __u32 number; };
 struct value { __u64 count; };

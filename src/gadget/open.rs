@@ -9,7 +9,7 @@ use super::manifest::{Manifest, ManifestError};
 use super::markers::{self, Malformed, Marker};
 use super::params::{self, ParamKind, ParamSpec};
 use super::polled::{self, PolledError};
-use super::schema::{Fields, FieldsError};
+use super::schema::{Fields, FieldsError, KernelTypes};
 use super::{Gadget, Origin, ProgramSpec, SourceSpec, maps};
 use crate::batch::{GadgetIdentity, SchemaBuilder, SourceKind};
 use crate::component::duration;
@@ -116,7 +116,14 @@ pub fn open(image: &GadgetImage, instance: &str) -> Result<Gadget, GadgetError> 
     let section = elf.section(".BTF").ok_or_else(|| GadgetError::NoBtf { image: name() })?;
     let btf = Btf::parse(section.data).map_err(|source| GadgetError::Btf { image: name(), source })?;
     gadget.programs = programs(&elf, &gadget.manifest);
-    let reader = Reader { btf: &btf, elf: &elf, manifest: &gadget.manifest, identity: &gadget.identity, programs: &gadget.programs };
+    let reader = Reader {
+        btf: &btf,
+        elf: &elf,
+        manifest: &gadget.manifest,
+        identity: &gadget.identity,
+        programs: &gadget.programs,
+        kernel: KernelTypes::default(),
+    };
     let (params, sources) = reader.read().map_err(|cause| match cause {
         Cause::Btf(source) => GadgetError::Btf { image: name(), source },
         Cause::Fields(source) => GadgetError::Fields { image: name(), source },
@@ -157,6 +164,7 @@ struct Reader<'a> {
     manifest: &'a Manifest,
     identity: &'a GadgetIdentity,
     programs: &'a [ProgramSpec],
+    kernel: KernelTypes,
 }
 
 impl<'a> Reader<'a> {
@@ -208,7 +216,7 @@ impl<'a> Reader<'a> {
         }
         let lost = format!("{map}_lost_samples");
         let lost_map = maps::find(self.btf, &lost)?.map(|_| lost);
-        let mut fields = Fields::new(self.btf, self.manifest, name, SourceKind::Single, self.identity);
+        let mut fields = Fields::new(self.btf, self.manifest, &self.kernel, name, SourceKind::Single, self.identity);
         let size = fields.add_struct(self.structure(&what, structure)?, 0, None)?;
         fields.add_rest(size)?;
         Ok(SourceSpec { name: name.to_owned(), origin: Origin::Tracer { map: map.to_owned(), lost_map }, schema: fields.finish() })
@@ -224,7 +232,7 @@ impl<'a> Reader<'a> {
                 return Err(declaration(&what, &format!("program {program:?} is in section {:?}, not in iter/...", found.section)));
             }
         }
-        let mut fields = Fields::new(self.btf, self.manifest, name, SourceKind::Array, self.identity);
+        let mut fields = Fields::new(self.btf, self.manifest, &self.kernel, name, SourceKind::Array, self.identity);
         let record_size = fields.add_struct(self.structure(&what, structure)?, 0, None)?;
         if record_size == 0 {
             return Err(declaration(&what, &format!("struct {structure:?} is empty")));
@@ -246,7 +254,7 @@ impl<'a> Reader<'a> {
                 return Err(declaration(&what, &format!("the {part} of map {map:?} is not a struct")));
             }
         }
-        let mut fields = Fields::new(self.btf, self.manifest, name, SourceKind::Array, self.identity);
+        let mut fields = Fields::new(self.btf, self.manifest, &self.kernel, name, SourceKind::Array, self.identity);
         let key_size = fields.add_struct(found.key, 0, Some("role:key"))?;
         let value_size = fields.add_struct(found.value, key_size.next_multiple_of(8), None)?;
         let schema = fields.finish();

@@ -1,4 +1,8 @@
-//! Which functions the kernel has.
+//! Which functions the kernel has, and where.
+
+mod symbols;
+
+pub use symbols::Symbols;
 
 use std::io::{self, BufRead, BufReader};
 

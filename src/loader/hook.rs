@@ -100,10 +100,16 @@ impl Hook {
         if section.starts_with("socket") {
             return Hook::SocketFilter;
         }
-        let Some((kind, target)) = section.split_once('/') else { return Hook::Other };
+        let (kind, target) = match section {
+            // The metadata says what it is attached to, or nobody does.
+            "uprobe" | "uretprobe" | "usdt" | "uprobe.multi" | "uretprobe.multi" => (section, ""),
+            _ => match section.split_once('/') {
+                Some(parts) if !parts.1.is_empty() => parts,
+                _ => return Hook::Other,
+            },
+        };
         let name = target.to_owned();
         match kind {
-            _ if target.is_empty() => Hook::Other,
             "tracepoint" | "tp" => match target.split_once('/') {
                 Some((category, name)) => Hook::Tracepoint { category: category.to_owned(), name: name.to_owned() },
                 None => Hook::Other,
@@ -118,6 +124,9 @@ impl Hook {
             "perf_event" => Hook::Sampler(name),
             "uprobe" => Hook::Uprobe(name),
             "uretprobe" => Hook::Uretprobe(name),
+            // How many are attached at once is not the program's to say, but patterns of functions are not looked for.
+            "uprobe.multi" if !target.contains(['*', '?']) => Hook::Uprobe(name),
+            "uretprobe.multi" if !target.contains(['*', '?']) => Hook::Uretprobe(name),
             "usdt" => Hook::Usdt(name),
             "classifier" => match target.split_once('/') {
                 Some(("ingress", rest)) if !rest.contains('/') => Hook::Tc(Direction::Ingress),
@@ -163,6 +172,12 @@ impl Hook {
             Hook::Host(hook) => hook.program_type(),
             Hook::Iterator(_) | Hook::Other => return None,
         })
+    }
+
+    /// An attach type with which one link can hold the program at many places; where the kernel has that, and if the verifier takes it.
+    pub(super) fn many_at_once(&self) -> Option<u32> {
+        let probes = matches!(self, Hook::Uprobe(_) | Hook::Uretprobe(_) | Hook::Usdt(_));
+        (probes && crate::kernel::uprobe::has_multi()).then_some(crate::kernel::uprobe::MULTI)
     }
 
     /// Whether it is attached once per container (or network namespace) as they come and go, not once per gadget.

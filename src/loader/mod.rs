@@ -1,6 +1,7 @@
 //! Gets a gadget's programs into the kernel, attaches them, and hands out what reads their records.
 
 mod attach;
+mod detach;
 mod error;
 mod filter;
 mod hook;
@@ -20,7 +21,7 @@ pub(crate) mod testing;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use aya::maps::MapData;
@@ -31,8 +32,9 @@ pub use error::LoadError;
 pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
 use hook::Hook;
 use object::LoadedProgram;
+pub use plan::{BURST, ROOM};
 use plan::{Plan, Source};
-pub use reader::{IterLink, IterSource, LostSamples, MapSource, PolledSource, Reader, RingSource, Schedule};
+pub use reader::{IterLink, IterSource, LostSamples, MapSource, PerfSource, PolledSource, Reader, RingSource, Schedule};
 pub use registry::own_programs;
 pub use scope::{Scoped, Workload};
 pub use sockets::{SocketFields, SocketFieldsError};
@@ -43,8 +45,15 @@ pub struct Options<'a> {
     pub params: &'a BTreeMap<String, String>,
     /// Only these mount namespaces; all when there is none.
     pub mntns_filter: Option<&'a MntnsFilter>,
-    /// Size of each ring buffer in bytes, instead of the gadget's own. Rounded up to what the kernel can do.
+    /// Size of each ring buffer, and of each CPU's perf buffer, in bytes. Rounded up to what the kernel can do. Without it a ring is as
+    /// large as the gadget declares, or as [`BURST`] records take if that is more (see [`ROOM`]), and a perf buffer has 64 pages.
     pub ring_bytes: Option<u32>,
+    /// Maps of the host's that stand in for the gadget's own of that name, where type and sizes of key and value agree.
+    pub shared: Vec<(&'a str, BorrowedFd<'a>)>,
+    /// Bytes of a value, by map, instead of what the gadget declares.
+    pub value_sizes: Vec<(&'a str, u32)>,
+    /// Treats the kernel as one without ring buffers: maps that are marked for it become perf event arrays.
+    pub perf_buffers: bool,
     /// What is known about sockets besides the fixed fields, for gadgets that look up whose they are.
     pub sockets: SocketFields,
 }
@@ -52,7 +61,15 @@ pub struct Options<'a> {
 impl<'a> Options<'a> {
     /// These parameters, everything else as the gadget has it.
     pub fn new(params: &'a BTreeMap<String, String>) -> Self {
-        Options { params, mntns_filter: None, ring_bytes: None, sockets: SocketFields::default() }
+        Options {
+            params,
+            mntns_filter: None,
+            ring_bytes: None,
+            shared: Vec::new(),
+            value_sizes: Vec::new(),
+            perf_buffers: false,
+            sockets: SocketFields::default(),
+        }
     }
 }
 
@@ -65,6 +82,8 @@ pub struct Loaded {
     sources: Vec<Source>,
     frequencies: HashMap<String, u64>,
     filters: bool,
+    /// Bytes of each CPU's perf buffer.
+    perf_bytes: Option<u32>,
     reading: bool,
     /// The only interface of the host that classifiers are attached to.
     interface: Option<String>,
@@ -100,7 +119,7 @@ impl Loaded {
     }
 
     fn reader(&mut self, source: Source) -> Result<(String, Reader), LoadError> {
-        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs, &self.namespaces)?;
+        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs, self.perf_bytes, &self.namespaces)?;
         Ok((source.name, reader))
     }
 

@@ -36,6 +36,8 @@ pub(super) struct LoadedProgram {
     pub hook: Hook,
     /// It.
     pub fd: OwnedFd,
+    /// With which attach type it was loaded.
+    pub attach_type: u32,
     /// Whether parameters have switched off all that it does.
     pub switched_off: bool,
 }
@@ -81,6 +83,7 @@ impl<'a> Image<'a> {
         let maps = Maps::create(gadget, std::mem::take(&mut self.object.maps), wishes, btf.as_ref().map(AsFd::as_fd))?;
         self.bind(&maps)?;
         let programs = self.load_programs(btf.as_ref(), kernel, wanted)?;
+        maps.fill_with_programs(gadget, |name| programs.iter().find(|p| p.name == name).map(|p| p.fd.as_fd()))?;
         Ok((programs, maps.into_own()))
     }
 
@@ -117,23 +120,21 @@ impl<'a> Image<'a> {
         let mut loaded = Vec::with_capacity(wanted.len());
         for Wanted { name, hook } in wanted {
             let attach_to = attach_id(kernel, &name, &hook)?;
-            let (fd, switched_off) = self.load_program(&name, &hook, attach_to, btf)?;
-            loaded.push(LoadedProgram { name, hook, fd, switched_off });
+            loaded.push(self.load_program(name, hook, attach_to, btf)?);
         }
         Ok(loaded)
     }
 
-    /// The program, and whether it is switched off.
-    fn load_program(&self, name: &str, hook: &Hook, attach_to: u32, btf: Option<&OwnedFd>) -> Result<(OwnedFd, bool), LoadError> {
+    fn load_program(&self, name: String, hook: Hook, attach_to: u32, btf: Option<&OwnedFd>) -> Result<LoadedProgram, LoadError> {
         let missing = || LoadError::Invalid(format!("gadget {:?} has no program {name:?}", self.gadget));
-        let program = self.object.programs.get(name).ok_or_else(missing)?;
+        let program = self.object.programs.get(&name).ok_or_else(missing)?;
         let function = self.object.functions.get(&program.function_key()).ok_or_else(missing)?;
-        let unsupported = || LoadError::Unsupported { program: name.to_owned(), section: format!("{hook}") };
+        let unsupported = || LoadError::Unsupported { program: name.clone(), section: format!("{hook}") };
         let (kind, attach_type) = hook.program_type().ok_or_else(unsupported)?;
         let functions = function.func_info.func_info_bytes();
         let lines = function.line_info.line_info_bytes();
-        let fd = program::load(&Code {
-            name,
+        let code = Code {
+            name: &name,
             kind,
             attach_type,
             attach_to,
@@ -142,10 +143,15 @@ impl<'a> Image<'a> {
             btf: btf.map(AsFd::as_fd),
             functions: (&functions, function.func_info_rec_size),
             lines: (&lines, function.line_info_rec_size),
-        })?;
+        };
+        let better = hook.many_at_once().map(|attach_type| Code { attach_type, ..code });
+        let (fd, attach_type) = match better.and_then(|code| Some((program::try_load(&code).ok()?, code.attach_type))) {
+            Some(loaded) => loaded,
+            None => (program::load(&code)?, attach_type),
+        };
         // A kernel that does not tell is no reason to leave a program out.
         let switched_off = translated::is_switched_off(fd.as_fd(), &function.instructions).unwrap_or(false);
-        Ok((fd, switched_off))
+        Ok(LoadedProgram { name, hook, fd, attach_type, switched_off })
     }
 }
 

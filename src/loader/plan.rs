@@ -8,16 +8,19 @@ use object::{Object as _, ObjectSymbol as _};
 use super::error::LoadError;
 use super::filter::MntnsFilter;
 use super::hook::Hook;
-use super::maps::{RINGBUF, Wishes};
+use super::maps::spec::RINGBUF;
+use super::maps::{Wishes, values as map_values};
 use super::object::{Image, Wanted};
 use super::prepare::{Host, Prepared, Target, prepare};
 use super::reader::Schedule;
 use super::sockets::{self, SocketFields};
 use super::{Loaded, Options, micros};
+use crate::batch::{self, SchemaBuilder};
 use crate::component::nearest;
 use crate::gadget::btf::Btf as KernelTypes;
 use crate::gadget::params::INTERFACE;
 use crate::gadget::{Gadget, Origin, ParamSpec, SourceSpec};
+use crate::kernel::{features, memory};
 
 /// The map of mount namespaces, as programs know it.
 pub(super) const FILTER_MAP: &str = "gadget_mntns_filter_map";
@@ -26,11 +29,24 @@ const FILTER_SWITCH: &str = "gadget_filter_by_mntns";
 /// `M<this>` is the variable that holds the number of entries of map M.
 const ENTRIES_SUFFIX: &str = "_max_entries";
 
+/// `<this>M` is the name of the variable with which `GADGET_TRACER_MAP` marks map M.
+const TRACER_MAP_PREFIX: &str = "gadget_map_tracer_";
+
+/// A ring holds so many records of its tracer unless the gadget or the user says otherwise: a burst during which nobody reads.
+pub const BURST: usize = 100_000;
+/// The most memory a ring takes by itself, in bytes; on a small machine it is less: a 128th of the memory.
+/// It is the kernel's, taken when the gadget is loaded. What of it is in our address space is a window of one MiB.
+pub const ROOM: u64 = 64 << 20;
+/// What a record with text behind its fixed part is taken to have of it, in bytes.
+const USUAL_TAIL: usize = 64;
+
 /// A data source to be read.
 pub(super) struct Source {
     pub name: String,
     pub origin: Origin,
     pub schedule: Schedule,
+    /// Bytes of a usual record.
+    record: usize,
 }
 
 /// A gadget and what was decided about it.
@@ -68,13 +84,22 @@ impl<'a> Plan<'a> {
         let prepared = Image::parse(name, &object, &self.globals)?;
         let mut wishes = Wishes { entries: entries(&prepared, &self.globals, &symbols), ..Wishes::default() };
         self.size_rings(&prepared, options, &mut wishes);
+        wishes.value_sizes.extend(options.value_sizes.iter().map(|(map, bytes)| ((*map).to_owned(), *bytes)));
+        wishes.shared.extend_from_slice(&options.shared);
+        wishes.values = map_values::read(self.object);
+        if options.perf_buffers || !features::has_ring_buffer() {
+            wishes.without_ring = symbols.names.iter().filter_map(|n| n.strip_prefix(TRACER_MAP_PREFIX)).map(str::to_owned).collect();
+        }
         if let Some(filter) = options.mntns_filter.filter(|_| filters) {
             check_filter(name, &prepared)?;
             wishes.shared.push((FILTER_MAP, filter.map()));
         }
         let sockets = sockets::for_gadget(name, prepared.map(sockets::MAP), &options.sockets, &kernel);
         match &sockets {
-            Some(sockets) => wishes.shared.push((sockets::MAP, sockets.map())),
+            Some(sockets) => {
+                wishes.value_sizes.insert(sockets::MAP.to_owned(), sockets.value_size());
+                wishes.shared.push((sockets::MAP, sockets.map()));
+            }
             // Nobody will ever fill it.
             None if prepared.map(sockets::MAP).is_some_and(sockets::fits) => drop(wishes.entries.insert(sockets::MAP.to_owned(), 1)),
             None => {}
@@ -97,6 +122,7 @@ impl<'a> Plan<'a> {
             sources: self.sources,
             frequencies,
             filters,
+            perf_bytes: options.ring_bytes,
             reading: false,
             interface: self.interface,
             namespaces: Default::default(),
@@ -115,14 +141,29 @@ impl<'a> Plan<'a> {
     }
 
     fn size_rings(&self, prepared: &Image<'_>, options: &Options<'_>, wishes: &mut Wishes<'_>) {
-        let Some(bytes) = options.ring_bytes else { return };
         for source in &self.sources {
             let Origin::Tracer { map, .. } = &source.origin else { continue };
-            if prepared.map(map).is_some_and(|m| m.map_type() == RINGBUF) {
-                wishes.entries.insert(map.clone(), bytes);
+            if prepared.map(map).is_none_or(|m| m.map_type() != RINGBUF) {
+                continue;
+            }
+            match options.ring_bytes {
+                Some(bytes) => drop(wishes.entries.insert(map.clone(), bytes)),
+                None if wishes.entries.contains_key(map) => {}
+                None => drop(wishes.roomy.insert(map.clone(), room(source.record, memory::total()))),
             }
         }
     }
+}
+
+/// Bytes of a ring for a burst of records of `record` bytes, on a machine with `memory` bytes.
+pub(super) fn room(record: usize, memory: u64) -> u32 {
+    const HEADER: usize = 8;
+    let record = HEADER.saturating_add(record).checked_next_multiple_of(8).unwrap_or(usize::MAX);
+    let burst = (BURST as u64).saturating_mul(record as u64);
+    let most = ROOM.min(memory / 128).max(1);
+    // The largest power of two within the limit.
+    let most = 1 << most.ilog2();
+    u32::try_from(burst.checked_next_power_of_two().unwrap_or(u64::MAX).min(most)).unwrap_or(u32::MAX)
 }
 
 /// Makes the object one that aya takes, and the part of the kernel's types that it is fitted to.
@@ -185,6 +226,7 @@ fn wanted(gadget: &Gadget) -> Result<Vec<Wanted>, LoadError> {
             continue;
         }
         let hook = Hook::parse(&program.section).aimed_at(&program.target);
+        super::scope::uprobe::check(&program.name, &hook)?;
         if hook.program_type().is_none() {
             return Err(LoadError::Unsupported { program: program.name.clone(), section: program.section.clone() });
         }
@@ -212,7 +254,19 @@ fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
             "data source {name:?} of gadget {gadget:?} is to be read {count} times without an interval"
         )));
     }
-    Ok(Source { name: spec.name.clone(), origin: spec.origin.clone(), schedule })
+    Ok(Source { name: spec.name.clone(), origin: spec.origin.clone(), schedule, record: usual_record(&spec.schema) })
+}
+
+/// Bytes of a usual record: its struct, and some of what may follow.
+fn usual_record(schema: &SchemaBuilder) -> usize {
+    let ends = schema.iter().map(|(_, field)| match field.source {
+        batch::Source::Row { offset, size } if size < u32::from(u16::MAX) => offset.saturating_add(size) as usize,
+        // What is behind the struct.
+        batch::Source::Row { offset, .. } => offset as usize + USUAL_TAIL,
+        batch::Source::Tail { .. } => schema.fixed_size() + USUAL_TAIL,
+        _ => 0,
+    });
+    ends.max().unwrap_or(0).max(schema.fixed_size())
 }
 
 /// Sizes that variables give to maps: a parameter's value, or what the object itself says.

@@ -14,7 +14,7 @@ use crate::components;
 use crate::config::{GadgetPlan, OperatorPlan};
 use crate::container::Inventory;
 use crate::gadget::{self, Gadget};
-use crate::loader::{self, MntnsFilter, SocketFields};
+use crate::loader::{self, Loaded, MntnsFilter, SocketFields};
 use crate::operator::{enrich::Enrich, format::Format};
 use crate::telemetry::{GadgetEntry, Ledger};
 use crate::{datasource, image};
@@ -50,7 +50,12 @@ pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Res
     let unsupported = |problem| PipelineError::Unsupported { gadget: plan.name.clone(), problem };
     let mut gadget = open(plan)?;
     let filter = if plan.containers.is_everything() { None } else { Some(MntnsFilter::create().map_err(load_error)?) };
-    let options = loader::Options { mntns_filter: filter.as_ref(), sockets: context.sockets, ..loader::Options::new(&plan.params) };
+    let options = loader::Options {
+        mntns_filter: filter.as_ref(),
+        ring_bytes: plan.buffer,
+        sockets: context.sockets,
+        ..loader::Options::new(&plan.params)
+    };
     let mut loaded = loader::load(&gadget, &options).map_err(load_error)?;
     let cover = loaded.scoped().map(|scoped| Cover::new(&plan.name, scoped, &plan.containers, context));
     if filter.is_some() && !loaded.filters_in_kernel() && cover.is_none() {
@@ -61,7 +66,7 @@ pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Res
     let mut lanes = Vec::new();
     for source in std::mem::take(&mut gadget.sources) {
         let Some(reader) = readers.remove(&source.name) else { continue };
-        let (stages, schema) = chain(plan, source.schema, &context.inventory, &entry)?;
+        let (stages, schema) = chain(plan, source.schema, &loaded, &context.inventory, &entry)?;
         let outlets = outlets(plan, &schema, exporters, &entry)?;
         let batch = Batch::new(schema, BATCH_ROWS, BATCH_BYTES);
         lanes.push(Lane::new(datasource::open(reader), batch, stages, outlets, entry.clone()));
@@ -81,11 +86,12 @@ fn open(plan: &GadgetPlan) -> Result<Gadget, PipelineError> {
 fn chain(
     plan: &GadgetPlan,
     mut schema: SchemaBuilder,
+    loaded: &Loaded,
     inventory: &Arc<Inventory>,
     entry: &GadgetEntry,
 ) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
     let mut operators: Vec<(&str, Box<dyn Operator>)> =
-        vec![("format", Box::new(Format::new())), ("enrich", Box::new(Enrich::new(inventory.clone())))];
+        vec![("format", Box::new(Format::with_maps(&|name| loaded.map(name)))), ("enrich", Box::new(Enrich::new(inventory.clone())))];
     let operator_error = |operator: &str, source| PipelineError::Operator {
         gadget: plan.name.clone(),
         operator: operator.to_owned(),

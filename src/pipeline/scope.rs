@@ -66,11 +66,10 @@ impl Cover {
         let selected = snapshot.running().filter(|c| c.runtime.container_pid != 0 && self.selector.matches(c)).map(workload);
         let wanted: HashMap<Arc<str>, Workload> =
             selected.chain(self.selector.includes_host().then(host)).map(|w| (w.id.clone(), w)).collect();
-        let gone: Vec<Arc<str>> = self.covered.iter().filter(|(id, w)| wanted.get(*id) != Some(w)).map(|(id, _)| id.clone()).collect();
-        for id in gone {
-            self.scoped.remove(&id);
-            self.covered.remove(&id);
-        }
+        let different = |id: &Arc<str>, w: &Workload| wanted.get(id).is_some_and(|now| now != w);
+        let changed: Vec<Arc<str>> = self.covered.iter().filter(|(id, w)| different(id, w)).map(|(id, _)| id.clone()).collect();
+        changed.iter().for_each(|id| self.uncover(id));
+        let gone: Vec<Arc<str>> = self.covered.keys().filter(|id| !wanted.contains_key(*id)).cloned().collect();
         for (id, workload) in wanted {
             if self.covered.contains_key(&id) {
                 continue;
@@ -81,6 +80,13 @@ impl Cover {
             }
             self.covered.insert(id, workload);
         }
+        // Last, so that what a new one has in common with one that is gone stays attached.
+        gone.iter().for_each(|id| self.uncover(id));
+    }
+
+    fn uncover(&mut self, id: &str) {
+        self.scoped.remove(id);
+        self.covered.remove(id);
     }
 }
 

@@ -2,9 +2,15 @@
 //! events compared with goldens. The same binary runs on this machine and, with what it compiled, in virtual machines of other kernels.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
+mod buffers;
+#[path = "../../src/loader/scope/uprobe/testing.rs"]
+mod crafted;
 mod harness;
+mod inside;
 mod kernels;
 mod markers;
 mod network;
 mod polled;
 mod sockets;
+mod types;
+mod uprobes;

@@ -17,6 +17,8 @@ struct Column {
     field: FieldId,
     kind: Kind,
     width: usize,
+    /// Narrowest and widest it may become.
+    limits: (usize, usize),
     right: bool,
     ellipsis: Ellipsis,
     hex: bool,
@@ -34,7 +36,7 @@ impl Columns {
     /// A table of the fields that are not hidden, in their order; with `only`, of exactly those fields in that order.
     ///
     /// # Errors
-    /// When a field of `only` does not exist.
+    /// When a field of `only` does not exist, or a column's alignment is neither `left` nor `right`.
     pub fn bind(schema: &Arc<Schema>, only: Option<&[String]>) -> Result<Self, BindError> {
         let fields: Vec<FieldId> = match only {
             Some(names) => {
@@ -43,8 +45,43 @@ impl Columns {
             }
             None => visible(schema),
         };
-        let columns = fields.into_iter().filter_map(|id| column(schema, id)).collect();
+        let columns = fields.into_iter().filter_map(|id| column(schema, id).transpose()).collect::<Result<_, _>>()?;
         Ok(Columns { columns, text: Vec::new(), scratch: Vec::new() })
+    }
+
+    /// Makes the table as wide as a terminal of `width` characters, as far as the columns' limits allow. Columns grow and shrink in
+    /// proportion to their widths; those with `columns.fixed` keep theirs.
+    pub fn fit(&mut self, width: usize) {
+        let dividers = self.columns.len().saturating_sub(1);
+        let room = width.saturating_sub(dividers);
+        // A column that reaches its limit leaves the rest to the others, so this settles in as many rounds as there are columns.
+        let mut open: Vec<usize> = (0..self.columns.len()).collect();
+        let mut taken = 0;
+        loop {
+            let wanted: usize = open.iter().filter_map(|i| self.columns.get(*i)).map(|c| c.width).sum();
+            let left = room.saturating_sub(taken);
+            let share = |c: &Column| c.width * left / wanted.max(1);
+            let stuck = open.iter().position(|i| self.columns.get(*i).is_some_and(|c| !(c.limits.0..=c.limits.1).contains(&share(c))));
+            let Some(index) = stuck.and_then(|at| (at < open.len()).then(|| open.swap_remove(at))) else {
+                let widths: Vec<_> = open.iter().filter_map(|i| Some((*i, share(self.columns.get(*i)?)))).collect();
+                for (index, width) in widths {
+                    if let Some(column) = self.columns.get_mut(index) {
+                        column.width = width;
+                    }
+                }
+                return;
+            };
+            if let Some(column) = self.columns.get_mut(index) {
+                column.width = share(column).clamp(column.limits.0, column.limits.1);
+                taken += column.width;
+            }
+        }
+    }
+
+    /// How wide each column is.
+    #[cfg(test)]
+    pub(super) fn widths(&self) -> Vec<usize> {
+        self.columns.iter().map(|c| c.width).collect()
     }
 
     /// Appends the line with the titles.
@@ -87,29 +124,42 @@ fn visible(schema: &Schema) -> Vec<FieldId> {
     fields.into_iter().map(|(_, id)| id).collect()
 }
 
-fn column(schema: &Schema, id: FieldId) -> Option<Column> {
-    let field = schema.field(id)?;
+fn column(schema: &Schema, id: FieldId) -> Result<Option<Column>, BindError> {
+    let Some(field) = schema.field(id) else { return Ok(None) };
     let annotation = |key: &str| field.annotations.get(key).map(String::as_str);
-    let number = |key: &str| annotation(key).and_then(|text| text.parse::<usize>().ok());
     let shown = annotation("columns.replace").and_then(|name| schema.find(name)).unwrap_or(id);
-    let kind = schema.field(shown)?.kind;
-    let width = match annotation("columns.width") {
-        Some("type") => cell::digits(kind),
-        _ => number("columns.width").unwrap_or(DEFAULT_WIDTH),
+    let Some(kind) = schema.field(shown).map(|f| f.kind) else { return Ok(None) };
+    let size = |key: &str| match annotation(key) {
+        Some("type") => Some(cell::digits(kind)),
+        text => text.and_then(|text| text.parse::<usize>().ok()).filter(|n| *n > 0),
     };
     let title = annotation("columns.alias").filter(|alias| !alias.is_empty()).unwrap_or(&field.name).to_uppercase();
-    let most = number("columns.maxwidth").filter(|n| *n > 0).unwrap_or(MAX_WIDTH);
-    let least = number("columns.minwidth").unwrap_or(1).max(1);
-    Some(Column {
+    let least = size("columns.minwidth").unwrap_or(1).min(MAX_WIDTH);
+    let most = size("columns.maxwidth").unwrap_or(MAX_WIDTH).clamp(least, MAX_WIDTH);
+    let width = size("columns.width").unwrap_or(DEFAULT_WIDTH).clamp(least, most);
+    let is_true = |key: &str| annotation(key) == Some("true");
+    Ok(Some(Column {
         title,
         field: shown,
         kind,
-        width: width.min(most).max(least).min(MAX_WIDTH),
-        right: annotation("columns.alignment") == Some("right"),
+        width,
+        limits: if is_true("columns.fixed") { (width, width) } else { (least, most) },
+        right: is_right(field)?,
         ellipsis: Ellipsis::named(annotation("columns.ellipsis")),
-        hex: annotation("columns.hex") == Some("true"),
-        precision: number("columns.precision").unwrap_or(2).min(20),
-    })
+        hex: is_true("columns.hex"),
+        precision: annotation("columns.precision").and_then(|text| text.parse().ok()).unwrap_or(2).min(20),
+    }))
+}
+
+fn is_right(field: &Field) -> Result<bool, BindError> {
+    match field.annotations.get("columns.alignment").map(String::as_str) {
+        Some("right") => Ok(true),
+        None | Some("" | "left") => Ok(false),
+        Some(other) => {
+            let problem = format!("has the alignment {other:?}, which is neither left nor right");
+            Err(BindError::Field { field: field.name.clone(), problem })
+        }
+    }
 }
 
 impl Column {

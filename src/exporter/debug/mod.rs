@@ -47,7 +47,7 @@ impl ExporterService for DebugService {
         let json = || JsonEncoder::bind(&source.schema, JsonOptions::default());
         let style = match (self.config.verbosity, self.config.format) {
             (Verbosity::Basic, _) => Style::Summary { pending: 0, shown: None },
-            (Verbosity::Normal, Format::Columns) => Style::Table { table: Columns::bind(&source.schema, None)?, header: false },
+            (Verbosity::Normal, Format::Columns) => Style::Table { table: self.table(&source)?, header: false },
             (Verbosity::Normal, Format::Json) => Style::Json(json()),
             (Verbosity::Detailed, _) => Style::Pretty { encoder: json(), line: Vec::new() },
         };
@@ -61,6 +61,17 @@ impl ExporterService for DebugService {
 
     fn stop(&self, _deadline: Duration) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
+    }
+}
+
+impl DebugService {
+    /// A table as wide as the terminal, if there is one.
+    fn table(&self, source: &ExporterSource) -> Result<Columns, BindError> {
+        let mut table = Columns::bind(&source.schema, None)?;
+        if let Some(width) = self.terminal.width {
+            table.fit(width);
+        }
+        Ok(table)
     }
 }
 

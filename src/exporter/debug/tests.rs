@@ -178,3 +178,33 @@ fn settings_are_checked() {
     assert_eq!((KIND.check)(&serde_json::Value::Null), []);
     assert!((KIND.check)(&json!({"verbosity": "loud"}))[0].message.contains("unknown variant `loud`"));
 }
+
+fn widths(columns: &[&[(&str, &str)]], fit: usize) -> Vec<usize> {
+    let fields = columns.iter().enumerate().map(|(i, notes)| field(&format!("f{i}"), Kind::Uint(4), 0, 4, notes)).collect();
+    let mut columns = Columns::bind(&schema(fields), None).unwrap();
+    columns.fit(fit);
+    columns.widths()
+}
+
+/// Columns share a terminal's width in proportion, within their limits; fixed ones stay.
+#[test]
+fn columns_fit_the_terminal() {
+    assert_eq!(widths(&[&[], &[]], 101), [50, 50]);
+    assert_eq!(widths(&[&[], &[]], 21), [10, 10]);
+    assert_eq!(widths(&[&[("columns.width", "30")], &[("columns.width", "10")]], 81), [60, 20]);
+    assert_eq!(widths(&[&[("columns.fixed", "true")], &[]], 101), [16, 84]);
+    assert_eq!(widths(&[&[("columns.maxwidth", "20")], &[]], 101), [20, 80]);
+    assert_eq!(widths(&[&[("columns.minwidth", "14")], &[]], 21), [14, 6]);
+    assert_eq!(widths(&[&[("columns.minwidth", "14")], &[("columns.minwidth", "9")]], 5), [14, 9]);
+    assert_eq!(widths(&[&[("columns.width", "type"), ("columns.maxwidth", "type")], &[]], 51), [10, 40]);
+    assert_eq!(widths(&[], 80), [0usize; 0]);
+}
+
+/// An alignment that there is not is an error, a width that is no number is not.
+#[test]
+fn alignments_are_checked() {
+    let of = |notes: &[(&str, &str)]| Columns::bind(&schema(vec![field("f", Kind::Uint(4), 0, 4, notes)]), None).map(drop);
+    let error = of(&[("columns.alignment", "centre")]).unwrap_err().to_string();
+    assert_eq!(error, r#"field "f" has the alignment "centre", which is neither left nor right"#);
+    of(&[("columns.width", "wide"), ("columns.alignment", "left"), ("columns.with", "3")]).unwrap();
+}

@@ -7,7 +7,7 @@ mod socket;
 mod tc;
 #[cfg(test)]
 mod tests;
-mod uprobe;
+pub mod uprobe;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -63,9 +63,14 @@ impl SocketEnricher {
         self.map.as_fd()
     }
 
+    /// Bytes of its values.
+    pub(super) fn value_size(&self) -> u32 {
+        self.fields.value_size()
+    }
+
     fn start(fields: &SocketFields, kernel: &KernelTypes<'_>) -> Result<Self, LoadError> {
         let began = Instant::now();
-        memory::lift_locked_limit();
+        memory::unlimit_locked();
         let map = create_map(HASH, KEY_SIZE, fields.value_size(), ENTRIES)?;
         let blank = create_map(ARRAY, 4, fields.value_size(), 1)?;
         let (way, attached) = attach(&Prepared::for_fields(fields, kernel)?, map.as_fd(), blank.as_fd())?;

@@ -32,12 +32,13 @@ pub(super) struct Prepared<'k> {
     object: Vec<u8>,
     target: aya_obj::btf::Btf,
     kernel: &'k KernelTypes<'k>,
+    value_size: u32,
 }
 
 impl<'k> Prepared<'k> {
     pub(super) fn for_fields(fields: &SocketFields, kernel: &'k KernelTypes<'k>) -> Result<Self, LoadError> {
         let (object, target) = prepare_for(NAME, OBJECT, kernel, fields)?;
-        Ok(Prepared { object, target, kernel })
+        Ok(Prepared { object, target, kernel, value_size: fields.value_size() })
     }
 }
 
@@ -52,7 +53,9 @@ pub(super) struct Attached {
 impl Attached {
     /// Loads and attaches the programs of one way; `map` is `gadget_sockets` and `blank` holds one value of its size.
     pub(super) fn start(way: Way, prepared: &Prepared<'_>, map: BorrowedFd<'_>, blank: BorrowedFd<'_>) -> Result<Self, LoadError> {
-        let wishes = Wishes { shared: vec![(super::MAP, map), ("blank", blank)], ..Wishes::default() };
+        let shared = vec![(super::MAP, map), ("blank", blank)];
+        let value_sizes = shared.iter().map(|(name, _)| ((*name).to_owned(), prepared.value_size)).collect();
+        let wishes = Wishes { shared, value_sizes, ..Wishes::default() };
         let image = Image::parse(NAME, &prepared.object, &[])?;
         let (programs, _) = image.load(&prepared.target, prepared.kernel, &wishes, wanted(way))?;
         let mut attached = Attached {
