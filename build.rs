@@ -45,6 +45,7 @@ fn embed() -> Result<(), ImageError> {
     let machine = variable("CARGO_CFG_TARGET_ARCH");
     let architecture = compile::go_architecture(&machine);
     let toolchain = compile::Toolchain::discover()?;
+    compile_programs(&toolchain, &root, architecture, &out.with_file_name("programs"))?;
     let mut table = String::from("&[\n");
     for folder in gadget_folders(&root.join("gadgets"))? {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -65,6 +66,20 @@ fn embed() -> Result<(), ImageError> {
     }
     table.push_str("]\n");
     write(&out.with_file_name("embedded_gadgets.rs"), table.as_bytes())
+}
+
+/// The host's own programs: `ebpf/programs/<name>.bpf.c` becomes `<name>.o`.
+fn compile_programs(toolchain: &compile::Toolchain, root: &Path, architecture: &str, out: &Path) -> Result<(), ImageError> {
+    create(out)?;
+    let folder = root.join("ebpf/programs");
+    let failed = |source| ImageError::Io { action: "list", path: folder.clone(), source };
+    for entry in std::fs::read_dir(&folder).map_err(failed)? {
+        let source = entry.map_err(failed)?.path();
+        let Some(name) = source.file_name().and_then(|name| name.to_str()?.strip_suffix(".bpf.c")) else { continue };
+        let object = toolchain.compile(&source, architecture, root, out)?;
+        write(&out.join(format!("{name}.o")), &object)?;
+    }
+    Ok(())
 }
 
 fn package(name: &str, folder: &Path, objects: BTreeMap<String, Vec<u8>>) -> Result<pack::Files, ImageError> {

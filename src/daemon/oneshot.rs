@@ -65,7 +65,7 @@ pub async fn run(oneshot: Oneshot, progress: &mut dyn Progress) -> Result<(), Da
     if cancel.is_cancelled() {
         return Ok(());
     }
-    let context = Context { inventory, ledger: ledger.clone(), runtime: tokio::runtime::Handle::current() };
+    let context = Context { inventory, ledger: ledger.clone(), runtime: tokio::runtime::Handle::current(), sockets: Default::default() };
     let name = plan.name.clone();
     let started = tokio::task::spawn_blocking(move || start(gadget, &plan, &exporters, &context)).await;
     let instance = started.map_err(|error| DaemonError::System { doing: "start the gadget".to_owned(), source: error.into() })??;

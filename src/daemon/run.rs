@@ -74,7 +74,12 @@ impl Daemon {
         let inventory = Inventory::new();
         let ledger = Arc::new(Ledger::default());
         let listeners = Arc::new(Listeners::default());
-        let context = Context { inventory: inventory.clone(), ledger: ledger.clone(), runtime: tokio::runtime::Handle::current() };
+        let context = Context {
+            inventory: inventory.clone(),
+            ledger: ledger.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            sockets: Default::default(),
+        };
         let services = Services::start(&plan, &inventory, &ledger, &listeners, logging, cancel)?;
         let running = Running::new(&plan, context, listeners, Arc::new(services::resource()));
         let mut daemon = Daemon { running, services, ledger };

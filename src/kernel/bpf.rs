@@ -138,6 +138,21 @@ pub fn next_key(map: BorrowedFd<'_>, shape: Shape, key: Option<&[u8]>, next: &mu
     call(MAP_GET_NEXT_KEY, &mut element(map, key.map_or(std::ptr::null(), <[u8]>::as_ptr), next.as_mut_ptr())).map(drop)
 }
 
+/// Makes a map without types of its own.
+///
+/// # Errors
+/// The kernel's.
+pub fn create_map(kind: u32, key: u32, value: u32, entries: u32, name: &str) -> io::Result<OwnedFd> {
+    let mut attr = [0u8; 48];
+    for (index, word) in [kind, key, value, entries].into_iter().enumerate() {
+        put32(&mut attr, index * 4, word);
+    }
+    for (to, byte) in attr.iter_mut().skip(28).zip(name.bytes().take(15)) {
+        *to = byte;
+    }
+    call_for_fd(MAP_CREATE, &mut attr)
+}
+
 /// Makes a map read-only for user space for good.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! Where the cgroup2 file system is mounted.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use super::{host_path, mounts};
@@ -18,14 +19,18 @@ pub fn unified_mount() -> io::Result<Option<PathBuf>> {
     Ok(find_unified(&text).map(|path| host_path(&path)))
 }
 
-/// The root of the cgroup2 hierarchy, to attach programs to; of a mount of our own where there is none.
+/// The root of the cgroup2 hierarchy as far as it reaches from here, mounted or not, to attach programs to. Every process and socket is
+/// below it, also when groups of version 1 are in use. The path is the mount's, if there is one.
 ///
 /// # Errors
-/// When it can neither be opened nor mounted.
-pub fn unified_root() -> io::Result<std::fs::File> {
+/// When there is no mount and none can be made, or it cannot be opened.
+pub fn unified_root() -> io::Result<(OwnedFd, Option<PathBuf>)> {
     match unified_mount()? {
-        Some(path) => std::fs::File::open(path),
-        None => mounts::open_below(&mounts::detached(c"cgroup2")?, c".", libc::O_RDONLY | libc::O_DIRECTORY),
+        Some(path) => Ok((std::fs::File::open(&path)?.into(), Some(path))),
+        None => {
+            let root = mounts::open_below(&mounts::detached(c"cgroup2")?, c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
+            Ok((root.into(), None))
+        }
     }
 }
 

@@ -175,7 +175,7 @@ fn sample(program: &LoadedProgram, frequency: u64) -> Result<Vec<Link>, LoadErro
 }
 
 fn link_to_cgroups(program: BorrowedFd<'_>, cgroup: &Cgroup) -> io::Result<Vec<OwnedFd>> {
-    let root = cgroupfs::unified_root()?;
+    let (root, _) = cgroupfs::unified_root()?;
     bpf::link_create(program, Some(root.as_fd()), cgroup.attach_type).map(|link| vec![link])
 }
 

@@ -15,6 +15,7 @@ mod program;
 mod reader;
 mod registry;
 pub mod scope;
+mod sockets;
 mod suggest;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -41,6 +42,7 @@ use plan::{Plan, Source};
 pub use reader::{IterLink, IterSource, LostSamples, MapSource, PerfSource, PolledSource, Reader, RingSource, Schedule};
 pub use registry::own_programs;
 pub use scope::{Scoped, Workload};
+pub use sockets::{SocketFields, SocketFieldsError};
 
 /// What the user decides about a gadget.
 pub struct Options<'a> {
@@ -61,6 +63,8 @@ pub struct Options<'a> {
     pub variables: &'a [(String, Vec<u8>)],
     /// Where the kernel's types are; this machine's usual places when there is none.
     pub types: Option<&'a Places>,
+    /// What is known about sockets besides the fixed fields, for gadgets that look up whose they are.
+    pub sockets: SocketFields,
 }
 
 impl<'a> Options<'a> {
@@ -75,6 +79,7 @@ impl<'a> Options<'a> {
             perf_buffers: false,
             variables: &[],
             types: None,
+            sockets: SocketFields::default(),
         }
     }
 }
@@ -104,6 +109,8 @@ pub struct Loaded {
     namespaces: std::sync::Arc<scope::Namespaces>,
     /// Its programs among those that are known as ours.
     registration: registry::Registration,
+    /// Keeps the socket enricher running as long as programs look into its map.
+    _sockets: Option<std::sync::Arc<sockets::SocketEnricher>>,
 }
 
 /// Prepares, verifies and loads a gadget's programs and makes its maps. Nothing runs before [`Loaded::attach`].

@@ -18,6 +18,7 @@ use super::packetfilter;
 use super::prepare::{Host, Prepared, Target, prepare};
 use super::reader::Schedule;
 use super::registry::Registration;
+use super::sockets::{self, SocketFields};
 use super::{Loaded, Options, micros};
 use crate::batch::{self, SchemaBuilder};
 use crate::component::nearest;
@@ -89,7 +90,9 @@ impl<'a> Plan<'a> {
         let began = Instant::now();
         let kernel = self.kernel_types(options)?;
         let types_in = micros(began);
-        let (prepared, target) = guarded(|| format!("prepare object of gadget {name:?}"), || prepare_for(name, self.object, &kernel))?;
+        let fields = &options.sockets;
+        let (prepared, target) =
+            guarded(|| format!("prepare object of gadget {name:?}"), || prepare_for(name, self.object, &kernel, fields))?;
         let Prepared { object, modules, .. } = prepared;
         let prepared_in = micros(began);
         let symbols = Symbols::read(&object);
@@ -112,6 +115,16 @@ impl<'a> Plan<'a> {
         if let Some(filter) = options.mntns_filter.filter(|_| filters) {
             check_filter(name, &prepared)?;
             wishes.shared.push((FILTER_MAP, filter.map()));
+        }
+        let sockets = sockets::for_gadget(name, prepared.map(sockets::MAP), &options.sockets, &kernel);
+        match &sockets {
+            Some(sockets) => {
+                wishes.value_sizes.insert(sockets::MAP.to_owned(), sockets.value_size());
+                wishes.shared.push((sockets::MAP, sockets.map()));
+            }
+            // Nobody will ever fill it.
+            None if prepared.map(sockets::MAP).is_some_and(sockets::fits) => drop(wishes.entries.insert(sockets::MAP.to_owned(), 1)),
+            None => {}
         }
         let wanted = self.wanted;
         let load = || prepared.load(target, &kernel, &wishes, wanted);
@@ -136,6 +149,7 @@ impl<'a> Plan<'a> {
             filters,
             perf_bytes: options.ring_bytes,
             interface: self.interface,
+            _sockets: sockets.clone(),
             traces: self.traces,
             ..Loaded::default()
         })
@@ -187,9 +201,16 @@ pub(super) fn room(record: usize, memory: u64) -> u32 {
 }
 
 /// Makes the object one that aya takes, and the part of the kernel's types that it is fitted to.
-fn prepare_for(gadget: &str, object: &[u8], kernel: &KernelTypes) -> Result<(Prepared, aya_obj::btf::Btf), LoadError> {
+pub(super) fn prepare_for(
+    gadget: &str,
+    object: &[u8],
+    kernel: &KernelTypes,
+    sockets: &SocketFields,
+) -> Result<(Prepared, aya_obj::btf::Btf), LoadError> {
     let fail = |e| LoadError::object(format!("prepare object of gadget {gadget:?}"), e);
-    let mut prepared = prepare(object, &Target { btf: kernel, facts: &Host::new() }).map_err(fail)?;
+    let (extra, value) = sockets.types().map_err(|e| fail(e.into()))?;
+    let target = Target { btf: kernel, facts: &Host::new(), extra: Some((&extra, &[value])) };
+    let mut prepared = prepare(object, &target).map_err(fail)?;
     let types = aya_obj::btf::Btf::parse(&std::mem::take(&mut prepared.target_btf), Default::default());
     Ok((prepared, types.map_err(|e| LoadError::object(format!("read the kernel's types for gadget {gadget:?}"), e))?))
 }

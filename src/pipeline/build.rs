@@ -14,7 +14,7 @@ use crate::components;
 use crate::config::{GadgetPlan, OperatorPlan};
 use crate::container::Inventory;
 use crate::gadget::{self, Gadget};
-use crate::loader::{self, MntnsFilter};
+use crate::loader::{self, MntnsFilter, SocketFields};
 use crate::operator::{enrich::Enrich, format::Format};
 use crate::telemetry::{GadgetEntry, Ledger};
 use crate::{datasource, image};
@@ -36,6 +36,8 @@ pub struct Context {
     pub ledger: Arc<Ledger>,
     /// Where control-plane tasks run.
     pub runtime: tokio::runtime::Handle,
+    /// What the socket enricher tells about sockets.
+    pub sockets: SocketFields,
 }
 
 /// Opens, loads and binds a gadget. Nothing is attached, so nothing that runs is touched.
@@ -70,7 +72,12 @@ pub fn assemble(
     let load_error = |source| PipelineError::Load { gadget: plan.name.clone(), source: Box::new(source) };
     let unsupported = |problem| PipelineError::Unsupported { gadget: plan.name.clone(), problem };
     let filter = if plan.containers.is_everything() { None } else { Some(MntnsFilter::create().map_err(load_error)?) };
-    let options = loader::Options { mntns_filter: filter.as_ref(), ring_bytes: plan.buffer, ..loader::Options::new(&plan.params) };
+    let options = loader::Options {
+        mntns_filter: filter.as_ref(),
+        ring_bytes: plan.buffer,
+        sockets: context.sockets,
+        ..loader::Options::new(&plan.params)
+    };
     let mut loaded = loader::load(&gadget, &options).map_err(load_error)?;
     let cover = loaded.scoped().map(|scoped| Cover::new(&plan.name, scoped, &plan.containers, context));
     if filter.is_some() && !loaded.filters_in_kernel() && cover.is_none() {

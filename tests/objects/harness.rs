@@ -13,6 +13,7 @@ use gadgetry::component::{BindError, BoxFuture, ComponentId, ExportError, Export
 use gadgetry::config::GadgetPlan;
 use gadgetry::container::{Inventory, Selector};
 use gadgetry::exporter::json::{JsonEncoder, JsonOptions};
+use gadgetry::loader::SocketFields;
 use gadgetry::pipeline::{self, Context, Instance};
 use gadgetry::telemetry::{ExporterEntry, GadgetTotals, Ledger};
 use serde_json::Value;
@@ -92,11 +93,20 @@ pub struct Setup {
     pub containers: Selector,
     /// The containers that there are.
     pub inventory: Arc<Inventory>,
+    /// What the socket enricher tells about sockets.
+    pub sockets: SocketFields,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { params: BTreeMap::new(), buffer: None, keep: true, containers: Selector::default(), inventory: Inventory::new() }
+        Setup {
+            params: BTreeMap::new(),
+            buffer: None,
+            keep: true,
+            containers: Selector::default(),
+            inventory: Inventory::new(),
+            sockets: SocketFields::default(),
+        }
     }
 }
 
@@ -153,7 +163,12 @@ impl Run {
             exporters: vec![id],
         };
         let ledger = Arc::new(Ledger::default());
-        let context = Context { inventory: setup.inventory.clone(), ledger: ledger.clone(), runtime: runtime().handle().clone() };
+        let context = Context {
+            inventory: setup.inventory.clone(),
+            ledger: ledger.clone(),
+            runtime: runtime().handle().clone(),
+            sockets: setup.sockets,
+        };
         let mut instance = pipeline::build(&plan, &exporters, &context).map_err(|e| chain(&e))?;
         instance.attach().map_err(|e| chain(&e))?;
         Ok(Run { instance, events: capture.events.clone(), ledger })
@@ -251,7 +266,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
+    RUNTIME.get_or_init(|| {
+        // What goes wrong without failing is in the log: RUST_LOG=debug shows it.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    })
 }
 
 #[derive(Default)]

@@ -331,7 +331,7 @@ impl KernelFacts for Facts {
 fn read(object: Vec<u8>, kernel: &KernelTypes) {
     let image = image::GadgetImage { ebpf: Some(object.clone()), ..Default::default() };
     let _ = gadget::open(&image, "damaged");
-    let Ok(prepared) = prepare(&object, &Target { btf: kernel, facts: &Facts }) else { return };
+    let Ok(prepared) = prepare(&object, &Target { btf: kernel, facts: &Facts, extra: None }) else { return };
     let Ok(types) = aya_obj::btf::Btf::parse(&prepared.target_btf, Default::default()) else { return };
     let Ok(mut object) = aya_obj::Object::parse(&prepared.object) else { return };
     if object.fixup_and_sanitize_btf(&Default::default()).is_err() || object.relocate_btf(&types).is_err() {

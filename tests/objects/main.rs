@@ -16,6 +16,7 @@ mod network;
 mod params;
 mod polled;
 mod programs;
+mod sockets;
 mod trigger;
 mod types;
 mod uprobes;

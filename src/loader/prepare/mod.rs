@@ -51,6 +51,9 @@ pub struct Target<'a> {
     pub btf: &'a KernelTypes,
     /// Everything else.
     pub facts: &'a dyn KernelFacts,
+    /// Types of the host's own that objects may be fitted to as well, and which of them; merged only into what an object that asks for
+    /// one of them is fitted to.
+    pub extra: Option<(&'a Btf<'a>, &'a [u32])>,
 }
 
 /// An object that aya accepts.

@@ -37,7 +37,10 @@ pub(super) fn rewrite(
     check(&lists)?;
     let mentioned = mentioned(btf, &lists[2])?;
     let names: BTreeSet<&str> = mentioned.names.iter().map(String::as_str).collect();
-    let types = target.btf.subset_with_modules(&names)?;
+    let mut types = target.btf.subset_with_modules(&names)?;
+    if let Some((extra, ids)) = target.extra.filter(|(extra, ids)| ids.iter().any(|id| names.contains(extra.name(*id)))) {
+        types = types.merge(extra, ids)?;
+    }
     if types.len().saturating_mul(mentioned.ids) > MAX_LOOKUPS {
         return Err(too_much("relocations of too many types", format!("{MAX_LOOKUPS} comparisons")));
     }

@@ -57,7 +57,7 @@ fn gaps() -> Option<&'static [u8]> {
 }
 
 fn prepared() -> Option<Prepared> {
-    let target = Target { btf: kernel()?, facts: &Facts };
+    let target = Target { btf: kernel()?, facts: &Facts, extra: None };
     Some(prepare(gaps()?, &target).unwrap())
 }
 
@@ -117,7 +117,7 @@ fn code() -> Option<Prepared> {
     let object = fixture::compile(include_str!("testdata/code.bpf.c"))?;
     let folder = tempfile::tempdir().unwrap();
     let kernel = kernel_with_module(folder.path());
-    Some(prepare(&object, &Target { btf: &kernel, facts: &OldFacts }).unwrap())
+    Some(prepare(&object, &Target { btf: &kernel, facts: &OldFacts, extra: None }).unwrap())
 }
 
 fn instructions(prepared: &Prepared, section: &str) -> Vec<[u8; 8]> {
@@ -240,7 +240,7 @@ fn resolves_kernel_symbols() {
 #[test]
 fn names_what_is_missing() {
     let Some(kernel) = kernel() else { return };
-    let target = Target { btf: kernel, facts: &Facts };
+    let target = Target { btf: kernel, facts: &Facts, extra: None };
     let source = |line: &str| format!("{line}\nchar l[] __attribute__((section(\"license\"), used)) = \"GPL\";");
     let function = "extern void nope(void) __attribute__((section(\".ksyms\")));\n\
         __attribute__((section(\"kprobe/x\"), used)) int f(void *c) { nope(); return 0; }";
@@ -252,11 +252,35 @@ fn names_what_is_missing() {
     assert!(matches!(prepare(&object, &target), Err(PrepareError::MissingConfig { name }) if name == "CONFIG_NOPE"));
 }
 
+/// Types of the host's own are merged into what an object is fitted to exactly when it asks for one of them, and its accesses follow them.
+#[test]
+fn types_of_the_host_are_a_target() {
+    let Some(kernel) = kernel() else { return };
+    let mut extra = Btf::empty();
+    let name = extra.add_string("host_only").unwrap();
+    let id = extra.add_type(&[name, 4 << 24, 24].iter().flat_map(|w: &u32| w.to_le_bytes()).collect::<Vec<_>>()).unwrap();
+    let target = Target { btf: kernel, facts: &Facts, extra: Some((&extra, &[id])) };
+    let source = |name: &str| {
+        format!(
+            "struct {name} {{ int a; }} __attribute__((preserve_access_index));\n\
+             __attribute__((section(\"kprobe/x\"), used)) int f(void *c) {{ struct {name} *p = c; return __builtin_preserve_type_info(*p, 1); }}\n\
+             char l[] __attribute__((section(\"license\"), used)) = \"GPL\";"
+        )
+    };
+    for (name, size) in [("host_only", Some(24)), ("list_head", None)] {
+        let Some(object) = fixture::compile(&source(name)) else { return };
+        let prepared = prepare(&object, &target).unwrap();
+        let types = Btf::parse(&prepared.target_btf).unwrap();
+        assert_eq!(types.find("host_only", Kind::Struct).map(|id| types.size(id).unwrap()), size, "{name}");
+        relocate(&prepared.object, &prepared.target_btf).unwrap();
+    }
+}
+
 /// Preparing what is prepared changes nothing that matters: aya still takes it.
 #[test]
 fn preparing_twice_is_harmless() {
     let (Some(first), Some(kernel)) = (prepared(), kernel()) else { return };
-    let second = prepare(&first.object, &Target { btf: kernel, facts: &Facts }).unwrap();
+    let second = prepare(&first.object, &Target { btf: kernel, facts: &Facts, extra: None }).unwrap();
     assert!(second.changes.renamed.is_empty() && second.changes.flexible.is_empty());
     relocate(&second.object, &second.target_btf).unwrap();
 }
@@ -265,7 +289,7 @@ fn preparing_twice_is_harmless() {
 #[test]
 fn the_small_kernel_suffices() {
     let (Some(object), Some(_)) = (gaps(), kernel()) else { return };
-    let prepared = prepare(object, &Target { btf: small_kernel(), facts: &Facts }).unwrap();
+    let prepared = prepare(object, &Target { btf: small_kernel(), facts: &Facts, extra: None }).unwrap();
     link(&prepared).unwrap();
 }
 
@@ -279,7 +303,7 @@ fn embedded_gadgets_link() {
         let gadget = crate::gadget::open(&image, name).unwrap();
         assert!(!gadget.sources.is_empty(), "{name}");
         let Some(object) = &gadget.object else { continue };
-        let prepared = prepare(object, &Target { btf: kernel, facts: &host }).unwrap();
+        let prepared = prepare(object, &Target { btf: kernel, facts: &host, extra: None }).unwrap();
         link(&prepared).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 }
@@ -291,7 +315,7 @@ proptest! {
     #[test]
     fn survives_damaged_objects(damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12), cut in any::<prop::sample::Index>()) {
         if let Some(object) = gaps() {
-            let target = Target { btf: small_kernel(), facts: &Facts };
+            let target = Target { btf: small_kernel(), facts: &Facts, extra: None };
             let mut bytes = object.to_vec();
             for (at, byte) in damage {
                 let at = at.index(bytes.len());
