@@ -120,11 +120,17 @@ unsafe extern "C" {
     fn gadgetry_sold(value: u64) -> u64;
 }
 
+/// Whether this program lacks something.
+fn stripped_of(has: impl Fn(&object::File<'_>) -> bool) -> bool {
+    let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    !has(&object::File::parse(&*bytes).unwrap())
+}
+
 /// A function of this very program by its path, and its return.
 #[test]
 fn own_function() {
     let path = std::env::current_exe().unwrap();
-    if object::File::parse(&*std::fs::read(&path).unwrap()).unwrap().symbol_by_name("gadgetry_probed_here").is_none() {
+    if stripped_of(|file| file.symbol_by_name("gadgetry_probed_here").is_some()) {
         assert_eq!(gadgetry_probed_here(1), 2);
         return not_here("uprobe, uretprobe by path, of a program with symbols", "this program was stripped");
     }
@@ -148,6 +154,10 @@ fn own_static_probes() {
     let path = std::env::current_exe().unwrap();
     // SAFETY: it is defined above and reads its argument and a counter.
     let sold = |value| unsafe { gadgetry_sold(value) };
+    if stripped_of(|file| file.section_by_name(".note.stapsdt").is_some()) {
+        assert_eq!(sold(1), 0);
+        return not_here("usdt of a program that is not stripped", "this program was stripped");
+    }
     with_each_compiler(|compiler| {
         let start = |probe| aimed(compiler, &Setup::default(), &[("static_probe", &format!("{}:here:{probe}", path.display()))]).unwrap();
         let run = start("sold");
@@ -160,7 +170,7 @@ fn own_static_probes() {
         assert_eq!(sold(9), 0);
         assert_eq!(run.event(|e| e["probe"] == "sold")["value"], 9);
     });
-    seen("usdt with and without a counter, several sites");
+    seen("usdt of a program that is not stripped");
 }
 
 /// A library by its name, in a root with the dynamic loader's cache in each of its forms, behind links of the container; without a cache,
@@ -183,6 +193,8 @@ fn library() {
         let run = Run::start("uprobes", "clang-16", &containers(&inventory));
         inventory.insert(known.container("known"));
         let last = until(&run, &mut known, PROBED, "library_entry", true, 100);
+        // Returns are attached after entries. What is returned is one more, so it is the call before that is seen.
+        let last = until(&run, &mut known, PROBED, "library_return", true, last + 1);
         reports(&run, &mut known, (PROBED, last + 1), ("library_entry", last + 1), 1);
         assert_eq!(count(&run, "library_return", last + 2), 1);
         unknown.call(PROBED, 5);
@@ -291,6 +303,7 @@ fn stripped() {
     assert_eq!(run.event(|e| e["probe"] == "go_entry")["value"], 40);
     run.stop();
     assert_eq!(shop.semaphore(), 0);
+    seen("usdt with a counter, several sites");
     seen("uprobe: Go functions without symbols");
 }
 
