@@ -55,7 +55,7 @@ impl Synthetic {
         };
         let mut gadget = gadget::open(&image, "synthetic").expect("the gadget");
         gadget.configure(&params).expect("its parameters");
-        let loaded = loader::load(&gadget, &Options { params: &params, mntns_filter: None, ring_bytes: None }).expect("a loaded gadget");
+        let loaded = loader::load(&gadget, &Options::new(&params)).expect("a loaded gadget");
         Synthetic { gadget, loaded }
     }
 
