@@ -145,6 +145,8 @@ fn core_symbols() {
 /// A typed variable of each CPU is read through its address.
 #[test]
 fn core_variable() {
+    // Compiled here in any case, for the machines without a compiler.
+    with_each_compiler(|compiler| drop(compiled("core_variable", compiler)));
     let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();
     if !symbols.lines().any(|l| l.split_whitespace().nth(2) == Some("runqueues")) {
         return not_here("prepare: kernel variables", "the kernel lists no variables (CONFIG_KALLSYMS_ALL)");
