@@ -20,8 +20,8 @@ pub mod priority;
 pub mod procfs;
 pub mod procstat;
 pub mod programs;
-pub mod terminal;
 pub mod ring;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod tracefs;

@@ -342,6 +342,19 @@ fn variables_size_maps() {
         }
     });
     seen("maps: <map>_max_entries");
+}
+
+/// Kinds of maps that the loader knows nothing special about are made as they are declared.
+#[test]
+fn odd_maps() {
+    if !kernel_at_least(5, 11) {
+        return crate::harness::not_here("maps: task storage, queue, stack trace", "task storage came with 5.11");
+    }
+    with_each_compiler(|compiler| {
+        let run = Run::start("odd_maps", compiler, &setup(None));
+        getppid(1);
+        run.event(|e| e["popped"] == 42);
+    });
     seen("maps: task storage, queue, stack trace");
 }
 

@@ -1,4 +1,4 @@
-// Maps whose number of entries is a variable, of every width; two of them are parameters. And kinds of maps that few gadgets have.
+// Maps whose number of entries is a variable, of every width; two of them are parameters.
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/buffer.h>
@@ -34,33 +34,6 @@ const volatile int four_bytes_max_entries = 7;
 const volatile __u64 eight_bytes_max_entries = 9;
 GADGET_PARAM(two_bytes_max_entries);
 GADGET_PARAM(eight_bytes_max_entries);
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, __u64);
-} per_task SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_QUEUE);
-	__uint(max_entries, 4);
-	__type(value, __u64);
-} queue SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
-	__uint(max_entries, 64);
-	__type(key, __u32);
-	__type(value, __u64);
-} lru SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
-	__uint(max_entries, 16);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, 8 * 16);
-} stacks SEC(".maps");
 
 const volatile __u32 thread = 0;
 GADGET_PARAM(thread);
