@@ -335,13 +335,26 @@ fn variables_size_maps() {
             let mut setup = setup(None);
             setup.params.extend(params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
             let run = Run::start("sized_maps", compiler, &setup);
-            getppid(1);
-            let event = run.event(|_| true);
+            getppid(40);
+            let event = run.event(|e| e["calls"] == 40);
             let sizes = ["one", "two", "four", "eight"].map(|member| event[member].as_u64().unwrap());
             assert_eq!(sizes, expected, "{compiler}");
         }
     });
     seen("maps: <map>_max_entries");
+}
+
+/// Kinds of maps that the loader knows nothing special about are made as they are declared.
+#[test]
+fn odd_maps() {
+    if !kernel_at_least(5, 11) {
+        return crate::harness::not_here("maps: task storage, queue, stack trace", "task storage came with 5.11");
+    }
+    with_each_compiler(|compiler| {
+        let run = Run::start("odd_maps", compiler, &setup(None));
+        getppid(1);
+        run.event(|e| e["popped"] == 42);
+    });
     seen("maps: task storage, queue, stack trace");
 }
 

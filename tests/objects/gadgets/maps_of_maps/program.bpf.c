@@ -61,7 +61,10 @@ static __always_inline __u64 add(void *outer, __u32 slot, __u64 what)
 	if (!inner)
 		return 0;
 	count = bpf_map_lookup_elem(inner, &zero);
-	return count ? __sync_fetch_and_add(count, what) + what : 0;
+	if (!count)
+		return 0;
+	*count += what;
+	return *count;
 }
 
 SEC("tracepoint/syscalls/sys_enter_getppid")

@@ -39,7 +39,7 @@ int enter(struct trace_event_raw_sys_enter *ctx)
 	event = gadget_reserve_buf(&events, sizeof(*event));
 	if (!event)
 		return 0;
-	event->count = __sync_fetch_and_add(&count->count[0], 1) + 1;
+	event->count = ++count->count[0];
 	gadget_submit_buf(ctx, &events, event, sizeof(*event));
 	return 0;
 }
