@@ -12,6 +12,7 @@ mod markers;
 mod open;
 pub mod params;
 mod schema;
+mod tags;
 #[cfg(test)]
 mod tests;
 
