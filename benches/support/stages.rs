@@ -1,9 +1,10 @@
 //! What is measured: two bare readers, and the data plane cut off after each of its steps.
 
 use std::hint::black_box;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{Map, MapData, RingBuf};
 use gadgetry::batch::{Batch, Schema, SchemaBuilder};
 use gadgetry::component::{ExporterSource, MetricKind, MetricSpec, Operator};
 use gadgetry::container::{Container, Inventory};
@@ -11,7 +12,7 @@ use gadgetry::datasource::{self, Datasource, Progress};
 use gadgetry::exporter::json::{JsonEncoder, JsonOptions};
 use gadgetry::exporter::otlp::encode::LogEncoder;
 use gadgetry::exporter::series::{DEFAULT_LIMIT, SeriesSet};
-use gadgetry::loader::Reader;
+use gadgetry::loader::{Reader, RingSource};
 use gadgetry::operator::{enrich::Enrich, filter, format::Format};
 use gadgetry::telemetry::Ledger;
 use serde_json::json;
@@ -43,10 +44,16 @@ pub trait Stage {
 pub fn open(name: &str, synthetic: &mut Synthetic) -> Box<dyn Stage> {
     let (reader, schema) = synthetic.take();
     match (name, reader) {
-        (BARE, Reader::Ring(source)) => Box::new(Bare(source.ring)),
-        (BARE_COPY, Reader::Ring(source)) => Box::new(BareCopy(source.ring, Vec::new())),
+        (BARE, Reader::Ring(source)) => Box::new(Bare(aya_ring(&source))),
+        (BARE_COPY, Reader::Ring(source)) => Box::new(BareCopy(aya_ring(&source), Vec::new())),
         (name, reader) => Box::new(Chain::new(name, reader, schema)),
     }
+}
+
+/// The same ring through aya's reader. Ours must not be used beside it.
+fn aya_ring(source: &RingSource) -> RingBuf<MapData> {
+    let map = source.ring.as_fd().try_clone_to_owned().expect("a descriptor");
+    RingBuf::try_from(Map::RingBuf(MapData::from_fd(map).expect("a map"))).expect("a ring buffer")
 }
 
 struct Bare(RingBuf<MapData>);

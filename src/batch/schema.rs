@@ -98,6 +98,24 @@ pub enum Source {
         /// First byte of the u64.
         offset: u32,
     },
+    /// A bit field: `width` bits, of which the first is bit `shift` of the little-endian number in `size` bytes.
+    Bits {
+        /// First byte.
+        offset: u32,
+        /// Bytes that hold all of it: 1 to 9.
+        size: u8,
+        /// Bits below it in the first byte: 0 to 7.
+        shift: u8,
+        /// Its own bits: 1 to 64. Of a signed field the last one is the sign.
+        width: u8,
+    },
+    /// What follows the struct in a record.
+    Rest {
+        /// First byte.
+        offset: u32,
+        /// First byte of the u32 that says how many bytes are valid; without one all of them are.
+        length: Option<u32>,
+    },
     /// Text made of another field's bytes.
     Decoded {
         /// The field that holds the bytes.
@@ -136,7 +154,7 @@ pub struct FieldSpec {
     pub source: Source,
     /// Names of the types on the way to the base type, outermost first (`gadget_errno`, `__u32`, `unsigned int`).
     pub types: Vec<String>,
-    /// Other tags, e.g. `role:key`.
+    /// Other tags: `name:<member>`, `src:ebpf`, `role:key`, those of the metadata.
     pub tags: Vec<String>,
     /// Hidden as a column unless asked for; JSON shows it.
     pub hidden: bool,
@@ -200,6 +218,21 @@ impl FieldSpec {
     /// The field's undecoded bytes in a row, cut at the row's end; empty for sources outside of the row.
     pub fn window<'a>(&self, row: &'a [u8]) -> &'a [u8] {
         super::value::raw(row, self)
+    }
+
+    /// The value that a row holds, for sources in the row: everything but [`Source::BootTime`], [`Source::Decoded`], [`Source::Dictionary`].
+    pub fn read<'a>(&self, row: &'a [u8]) -> Value<'a> {
+        super::value::of_row(row, self)
+    }
+
+    /// Appends the text that `decoder` makes of the field's bytes in a row. A bit field's are those of the whole number.
+    pub fn decode(&self, decoder: &dyn Decode, row: &[u8], out: &mut Vec<u8>) {
+        super::value::decode(row, self, decoder, out);
+    }
+
+    /// Whether a tag is there: `type:<name of a type>`, `name:<member>`, `src:ebpf`, `role:key` or one of the metadata's.
+    pub fn has_tag(&self, tag: &str) -> bool {
+        tag.strip_prefix("type:").is_some_and(|name| self.has_type(name)) || self.tags.iter().any(|t| t == tag)
     }
 
     /// The last part of the name.
@@ -297,7 +330,7 @@ impl Schema {
         self.fields.iter().position(|f| f.has_type(type_name)).map(|i| FieldId(i as u32))
     }
 
-    /// Number of bytes of a row that hold scalars; shorter records are padded up to it.
+    /// Number of bytes of a row that hold numbers and arrays; shorter records are padded up to it.
     pub fn fixed_size(&self) -> usize {
         self.fixed_size
     }
@@ -324,8 +357,8 @@ pub enum SchemaError {
 /// A schema while fields are still being added. Operators add theirs when they bind.
 pub struct SchemaBuilder {
     schema: Schema,
-    /// Annotations of fields that may be added later, by lower-case full name.
-    overlays: BTreeMap<String, BTreeMap<String, String>>,
+    /// Annotations and tags of fields that may be added later, by lower-case full name.
+    overlays: BTreeMap<String, (BTreeMap<String, String>, Vec<String>)>,
 }
 
 impl std::ops::Deref for SchemaBuilder {
@@ -356,13 +389,17 @@ impl SchemaBuilder {
         if self.schema.fields.iter().any(|f| f.name == field.name) {
             return Err(SchemaError::Duplicate { source_name: self.schema.name.clone(), field: field.name });
         }
-        if let Some(overlay) = self.overlays.remove(&field.name.to_lowercase()) {
-            field.annotate(overlay);
+        if let Some((annotations, tags)) = self.overlays.remove(&field.name.to_lowercase()) {
+            field.annotate(annotations);
+            field.tags.extend(tags);
         }
-        // Text and arrays may be cut at the record's end, so only scalars make the fixed part.
+        // A shorter record counts as filled with zeros. Text ends at the first zero or at the record's end, so it needs none.
         let end = match (&field.source, field.kind) {
-            (Source::Row { offset, size }, Kind::Bool | Kind::Int(_) | Kind::Uint(_) | Kind::Float(_)) => offset + size,
+            (Source::Row { .. }, Kind::Text | Kind::Struct) => 0,
+            (Source::Row { offset, size }, _) => offset.saturating_add(*size),
+            (Source::Bits { offset, size, .. }, _) => offset + u32::from(*size),
             (Source::Tail { offset }, _) => offset + 4,
+            (Source::Rest { length: Some(offset), .. }, _) => offset + 4,
             (Source::BootTime { offset }, _) => offset + 8,
             _ => 0,
         };
@@ -376,7 +413,15 @@ impl SchemaBuilder {
     pub fn annotate(&mut self, field: &str, annotations: BTreeMap<String, String>) {
         match self.schema.fields.iter_mut().find(|f| f.name == field) {
             Some(field) => field.annotate(annotations),
-            None => self.overlays.entry(field.to_lowercase()).or_default().extend(annotations),
+            None => self.overlays.entry(field.to_lowercase()).or_default().0.extend(annotations),
+        }
+    }
+
+    /// Adds tags to a field, in the same way.
+    pub fn tag(&mut self, field: &str, tags: Vec<String>) {
+        match self.schema.fields.iter_mut().find(|f| f.name == field) {
+            Some(field) => field.tags.extend(tags),
+            None => self.overlays.entry(field.to_lowercase()).or_default().1.extend(tags),
         }
     }
 

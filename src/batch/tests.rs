@@ -45,3 +45,25 @@ fn selection_counts_what_it_iterates() {
     assert_eq!(s.count(), 66);
     assert!(!s.contains(0) && s.contains(3));
 }
+
+/// A bit field is what its bits are, with its sign; a decoder is given it as the whole number.
+#[test]
+fn bit_fields_are_numbers_of_their_own() {
+    struct Hex;
+    impl Decode for Hex {
+        fn decode(&self, raw: &[u8], out: &mut Vec<u8>) {
+            raw.iter().for_each(|byte| out.extend(format!("{byte:02x}").bytes()));
+        }
+    }
+    let mut b = SchemaBuilder::new("bits", SourceKind::Single, GadgetIdentity::default(), BTreeMap::new());
+    let bits = |shift, width| Source::Bits { offset: 1, size: 2, shift, width };
+    let id = b.add(FieldSpec::new("signed", Kind::Int(4), bits(3, 6))).unwrap();
+    b.add(FieldSpec::new("plain", Kind::Uint(4), bits(3, 6))).unwrap();
+    b.add(FieldSpec::new("text", Kind::Text, Source::Decoded { from: id, decoder: Arc::new(Hex) })).unwrap();
+    let mut batch = Batch::new(b.finish(), 10, 1000);
+    batch.push(&[0xff, 0b1111_0000, 0b1111_1111]);
+    let mut scratch = Vec::new();
+    let value = |name: &str, scratch: &mut Vec<u8>| format!("{:?}", batch.value(0, batch.schema().find(name).unwrap(), scratch));
+    assert_eq!((value("signed", &mut scratch), value("plain", &mut scratch)), ("Int(-2)".into(), "Uint(62)".into()));
+    assert_eq!(batch.value(0, batch.schema().find("text").unwrap(), &mut scratch), Value::Text(b"feffffff"));
+}

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{Batch, Element, Field, Kind, Source};
+use super::{Batch, Decode, Element, Field, Kind, Source};
 use crate::kernel::clock;
 
 /// One value, borrowed from the batch, its dictionary or a scratch buffer.
@@ -28,12 +28,12 @@ pub enum Value<'a> {
 
 pub(super) fn read<'a>(batch: &'a Batch, row: usize, field: &'a Field, scratch: &'a mut Vec<u8>) -> Value<'a> {
     match &field.source {
-        Source::Row { .. } | Source::Tail { .. } => typed(field.kind, raw(batch.row(row), field)),
+        Source::Row { .. } | Source::Tail { .. } | Source::Rest { .. } | Source::Bits { .. } => of_row(batch.row(row), field),
         Source::BootTime { .. } => Value::Uint(clock::boot_to_unix(unsigned(raw(batch.row(row), field)))),
         Source::Decoded { from, decoder } => {
             scratch.clear();
             if let Some(from) = batch.schema().field(*from) {
-                decoder.decode(raw(batch.row(row), from), scratch);
+                decode(batch.row(row), from, &**decoder, scratch);
             }
             Value::Text(scratch)
         }
@@ -48,6 +48,44 @@ pub(super) fn read<'a>(batch: &'a Batch, row: usize, field: &'a Field, scratch: 
     }
 }
 
+/// The value of a field whose source is in the row; bytes of the boot-time clock stay what they are.
+pub(super) fn of_row<'a>(row: &'a [u8], field: &Field) -> Value<'a> {
+    let Source::Bits { width, .. } = field.source else { return typed(field.kind, raw(row, field)) };
+    let bits = bits(row, &field.source);
+    let unused = 64 - u32::from(width.clamp(1, 64));
+    match field.kind {
+        Kind::Bool => Value::Bool(bits == 1),
+        Kind::Int(_) => Value::Int((bits << unused) as i64 >> unused),
+        _ => Value::Uint(bits),
+    }
+}
+
+/// The bits of a bit field, the lowest first; 0 for other sources.
+fn bits(row: &[u8], source: &Source) -> u64 {
+    let Source::Bits { offset, size, shift, width } = *source else { return 0 };
+    let mut wide = [0u8; 16];
+    for (to, from) in wide.iter_mut().zip(window(row, offset as usize, usize::from(size))) {
+        *to = *from;
+    }
+    let mask = u64::MAX >> (64 - u32::from(width.clamp(1, 64)));
+    (u128::from_le_bytes(wide) >> u32::from(shift.min(7))) as u64 & mask
+}
+
+/// Appends the text that `decoder` makes of a field's bytes.
+pub(super) fn decode(row: &[u8], field: &Field, decoder: &dyn Decode, out: &mut Vec<u8>) {
+    let Source::Bits { .. } = field.source else { return decoder.decode(raw(row, field), out) };
+    let number = match of_row(row, field) {
+        Value::Int(n) => n.to_ne_bytes(),
+        Value::Uint(n) => n.to_ne_bytes(),
+        other => u64::from(other == Value::Bool(true)).to_ne_bytes(),
+    };
+    let size = match field.kind {
+        Kind::Int(size) | Kind::Uint(size) => usize::from(size),
+        _ => 1,
+    };
+    decoder.decode(number.get(..size).unwrap_or(&number), out);
+}
+
 pub(super) fn raw<'a>(row: &'a [u8], field: &Field) -> &'a [u8] {
     match field.source {
         Source::Row { offset, size } => window(row, offset as usize, size as usize),
@@ -55,6 +93,10 @@ pub(super) fn raw<'a>(row: &'a [u8], field: &Field) -> &'a [u8] {
         Source::Tail { offset } => {
             let word = unsigned(window(row, offset as usize, 4)) as usize;
             window(row, word & 0xffff, word >> 16)
+        }
+        Source::Rest { offset, length } => {
+            let said = length.map(|at| unsigned(window(row, at as usize, 4)) as usize);
+            window(row, offset as usize, said.unwrap_or(usize::MAX))
         }
         _ => &[],
     }

@@ -15,12 +15,20 @@ const USAGE: u8 = 64;
 pub(super) enum Failure {
     /// What the user asked for cannot be understood.
     Usage(String),
+    /// What clap has to say: an error, help, the version.
+    Clap(clap::Error),
     /// The configuration.
     Config(Box<ConfigErrors>),
     /// What was asked for did not work.
     RunTime(Box<dyn Error>),
     /// The command has said everything already.
     Silent(u8),
+}
+
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        Failure::Clap(error)
+    }
 }
 
 impl From<DaemonError> for Failure {
@@ -45,7 +53,7 @@ impl From<std::io::Error> for Failure {
 }
 
 /// What clap could not parse; help and version are not failures.
-pub(super) fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error) -> ExitCode {
     // The message goes where it can; a closed terminal is no reason to fail differently.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
@@ -55,6 +63,7 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
 pub(super) fn code(result: Result<(), Failure>) -> ExitCode {
     let (text, code) = match result {
         Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Clap(error)) => return usage(&error),
         Err(Failure::Silent(code)) => return ExitCode::from(code),
         Err(Failure::Usage(message)) => (format!("error: {message}"), USAGE),
         Err(Failure::Config(errors)) => (errors.to_string(), USAGE),

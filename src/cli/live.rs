@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::{exit, ledger, output};
 use crate::config::Diff;
 use crate::daemon::{DaemonError, Observer, Overview};
+use crate::kernel;
 use crate::telemetry::{GadgetTotals, terminal};
 
 /// Seconds between two lines when standard error is not a terminal.
@@ -79,7 +81,7 @@ impl Observer for Live {
             return;
         }
         if self.terminal {
-            let width = terminal_width();
+            let width = kernel::terminal::width(io::stderr().as_fd()).unwrap_or(100);
             let cut: String = line.chars().take(width.saturating_sub(1)).collect();
             // A terminal that is gone is no reason to stop collecting.
             let _ = terminal::show(&cut);
@@ -105,11 +107,4 @@ impl Observer for Live {
         let table = ledger::table(&overview.totals);
         output::error(table.trim_end());
     }
-}
-
-fn terminal_width() -> usize {
-    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: TIOCGWINSZ writes one winsize to the pointer it is given.
-    let asked = unsafe { libc::ioctl(libc::STDERR_FILENO, libc::TIOCGWINSZ, &raw mut size) };
-    if asked == 0 && size.ws_col > 0 { usize::from(size.ws_col) } else { 100 }
 }

@@ -9,10 +9,12 @@ pub mod list_containers;
 mod live;
 mod logged;
 mod output;
+mod run;
 #[cfg(test)]
 mod tests;
 pub mod validate;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,7 +27,7 @@ use exit::Failure;
 #[derive(Debug, Parser)]
 #[command(name = "gadgetry", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
-    after_help = "Examples:\n  gadgetry collect -c /etc/gadgetry/collector.yaml\n  gadgetry validate -c collector.yaml\n  gadgetry list-containers -o json"
+    after_help = "Examples:\n  gadgetry run trace_open --host\n  gadgetry collect -c /etc/gadgetry/collector.yaml\n  gadgetry validate -c collector.yaml\n  gadgetry list-containers -o json"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -39,6 +41,9 @@ enum Command {
     /// Run every gadget of a configuration, export what they see, reload when the file changes
     #[command(after_help = collect::EXAMPLES)]
     Collect(collect::Args),
+    /// Run one gadget in the terminal
+    #[command(after_help = run::EXAMPLES)]
+    Run(Box<run::Args>),
     /// Check a configuration: all errors at once, with their place in the YAML
     #[command(
         after_help = "Exit codes:\n  0   nothing to complain about\n  64  the configuration has errors\n\nExamples:\n  gadgetry validate -c collector.yaml"
@@ -59,23 +64,30 @@ enum Command {
 
 /// Parses the process's arguments, runs the command, gives the exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return exit::usage(&error),
-    };
-    let result = match cli.command {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    exit::code(command(&arguments))
+}
+
+fn command(arguments: &[OsString]) -> Result<(), Failure> {
+    if let Some(found) = run::peek(arguments) {
+        return run::run(&found, arguments);
+    }
+    let cli = Cli::try_parse_from(arguments)?;
+    match cli.command {
+        Command::Run(_) => Err(run::nothing_to_run()),
         Command::Collect(args) => collect::run(&args, &cli.log),
         Command::Validate(args) => config::validate(&args),
         Command::Config(args) => config::run(args),
         Command::ListContainers(args) => containers::run(&args, &cli.log),
         Command::Completion { shell } => completion(shell),
-    };
-    exit::code(result)
+    }
 }
 
 fn completion(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "gadgetry", &mut script);
+    let images = clap::builder::PossibleValuesParser::new(crate::image::embedded_names());
+    let command = Cli::command().mut_subcommand("run", |run| run.mut_arg("image", |image| image.value_parser(images)));
+    clap_complete::generate(shell, &mut { command }, "gadgetry", &mut script);
     output::write(&script)
 }
 

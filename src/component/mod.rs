@@ -38,6 +38,10 @@ pub trait Exporter: Send {
     /// When none of the rows was taken; the caller counts them all as dropped for the error's reason.
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError>;
 
+    /// A set of records is complete: what a data source of kind [`Array`](crate::batch::SourceKind::Array) yielded at once. Called on data
+    /// sources of that kind only, also when nothing of the set was selected.
+    fn end_of_set(&mut self) {}
+
     /// Hands on whatever is still buffered. Called when the worker has been idle for a moment, and at its end.
     fn flush(&mut self) {}
 }

@@ -26,5 +26,6 @@ pub use diff::{Diff, ExporterDiff, diff};
 pub use environment::Environment;
 pub use load::{load, load_with, view};
 pub use model::{LogEncoding, LogLevel, OwnProtocol};
+pub use parse::buffer_size;
 pub use plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, RuntimesPlan, ServicePlan};
 pub use problem::{ConfigErrors, Problem, Severity, render};

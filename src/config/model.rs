@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::parse;
 use crate::component::{ComponentId, MetricSpec};
 use crate::container::Selector;
+use crate::exporter::sender::units;
 
 /// The keys of the top level.
 pub const SECTIONS: &[&str] = &["version", "gadgets", "include", "exporters", "service", "runtimes"];
@@ -74,6 +76,12 @@ pub struct GadgetConfig {
     #[serde(default)]
     #[schemars(schema_with = "params_schema")]
     pub params: BTreeMap<String, String>,
+    /// How much the kernel holds for this gadget until it is read, per tracer (per tracer and CPU on kernels without ring buffers):
+    /// a size from 4KiB to 512MiB, rounded up to a power of two. It is the kernel's memory, taken at the start. When left out: what the
+    /// gadget declares, or what 100000 of its records take if that is more, up to 64MiB and a 128th of the machine's memory.
+    #[serde(default, deserialize_with = "optional_size")]
+    #[schemars(schema_with = "buffer_schema")]
+    pub buffer: Option<u64>,
     /// The containers whose events are wanted; everything when left out. Filtered in the kernel.
     #[serde(default)]
     pub containers: Selector,
@@ -235,6 +243,20 @@ pub struct DockerConfig {
     #[serde(default)]
     #[schemars(extend("default" = "/var/run/docker.sock"))]
     pub socket: Option<String>,
+}
+
+fn optional_size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    units::size::deserialize(deserializer).map(Some)
+}
+
+fn buffer_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": ["string", "integer"],
+        "x-format": "buffer-size",
+        "minimum": parse::BUFFER_SIZES.start(),
+        "maximum": parse::BUFFER_SIZES.end(),
+        "examples": ["4MiB", "64MiB"],
+    })
 }
 
 /// Texts by key, where numbers and booleans may stand for the text they are written as.

@@ -1,9 +1,11 @@
 //! Texts with a form of their own: durations, addresses to listen on, URLs. Each error completes "expected …".
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::component::duration;
+use crate::exporter::sender::units;
 
 /// Longest duration: a year.
 const MAX: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -37,6 +39,18 @@ pub fn http_url(text: &str) -> Result<(), String> {
     }
 }
 
+/// What a gadget's buffer can have, in bytes.
+pub const BUFFER_SIZES: RangeInclusive<u64> = 4096..=512 << 20;
+
+/// The size of a gadget's buffer in bytes: `4MiB`, `65536`.
+///
+/// # Errors
+/// What was expected.
+pub fn buffer_size(text: &str) -> Result<u64, String> {
+    let size = units::parse_size(text).ok().filter(|size| BUFFER_SIZES.contains(size));
+    size.ok_or_else(|| "a size from 4KiB to 512MiB such as 4MiB".to_owned())
+}
+
 /// Checks `text` against one of the formats of our schemas; formats of others are not checked here.
 ///
 /// # Errors
@@ -47,6 +61,7 @@ pub fn format(name: &str, text: &str) -> Result<(), String> {
         "listen-address" => listen_address(text).map(drop),
         "listen-address-or-empty" if text.is_empty() => Ok(()),
         "listen-address-or-empty" => listen_address(text).map(drop),
+        "buffer-size" => buffer_size(text).map(drop),
         "http-url" => http_url(text),
         _ => Ok(()),
     }

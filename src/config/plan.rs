@@ -36,6 +36,8 @@ pub struct GadgetPlan {
     pub image: String,
     /// Parameters by key, as text.
     pub params: BTreeMap<String, String>,
+    /// Bytes that the kernel holds for each of its tracers; `None`: what the loader finds fitting.
+    pub buffer: Option<u32>,
     /// The containers that are wanted.
     pub containers: Selector,
     /// Operators in the order in which they run.

@@ -32,6 +32,7 @@ fn gadget(config: GadgetConfig) -> GadgetPlan {
         name: config.name,
         image: config.image,
         params: config.params,
+        buffer: config.buffer.map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
         containers: config.containers,
         operators: operators.collect(),
         metrics: config.metrics,

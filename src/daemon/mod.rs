@@ -1,6 +1,7 @@
-//! The process behind `gadgetry collect`: start, reload, shutdown.
+//! The process behind `gadgetry collect`: start, reload, shutdown. And the one behind `gadgetry run`, in `oneshot`.
 
 mod error;
+pub mod oneshot;
 mod overview;
 mod run;
 mod running;

@@ -42,6 +42,7 @@ pub(super) struct MapEntries {
     budget: u64,
     row: Vec<u8>,
     drained: bool,
+    fetched: bool,
 }
 
 impl MapEntries {
@@ -66,6 +67,7 @@ impl MapEntries {
             budget: 0,
             row: Vec::with_capacity(shape.key.next_multiple_of(8) + shape.value),
             drained: false,
+            fetched: false,
             source,
         }
     }
@@ -82,6 +84,7 @@ impl MapEntries {
                 return Ok(Progress::More);
             }
             if matches!(self.pass, Pass::Idle | Pass::Ended) {
+                self.fetched |= self.pass == Pass::Ended;
                 self.pass = Pass::Idle;
                 return Ok(if self.timer.is_finished() { Progress::Finished } else { Progress::Drained });
             }
@@ -204,6 +207,10 @@ impl Datasource for MapEntries {
 
     fn lost(&mut self) -> u64 {
         0
+    }
+
+    fn take_fetched(&mut self) -> bool {
+        std::mem::take(&mut self.fetched)
     }
 
     /// One more read whatever the metadata says, since what was counted after the last tick would be lost otherwise.

@@ -2,6 +2,8 @@
 
 mod iter;
 mod map;
+mod perf;
+mod polled;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -17,8 +19,10 @@ use crate::loader::Reader;
 pub fn open(reader: Reader) -> Box<dyn Datasource> {
     match reader {
         Reader::Ring(source) => Box::new(ring::Ring::new(source)),
+        Reader::Perf(source) => Box::new(perf::Perf::new(source)),
         Reader::Map(source) => Box::new(map::MapEntries::new(source)),
         Reader::Iter(source) => Box::new(iter::Iter::new(source)),
+        Reader::Polled(source) => Box::new(polled::Rows::new(source)),
     }
 }
 
@@ -35,6 +39,11 @@ pub trait Datasource: Send {
 
     /// Records the kernel could not hand over so far, a running total that is never reset.
     fn lost(&mut self) -> u64;
+
+    /// Whether a fetch, of a source that yields sets, has ended since this was asked last; also when it yielded nothing.
+    fn take_fetched(&mut self) -> bool {
+        false
+    }
 
     /// Bytes that the kernel can hold for it before it loses records; 0 when it never does.
     fn capacity(&self) -> usize {

@@ -20,13 +20,16 @@ impl Ring {
 
 impl Datasource for Ring {
     fn poll(&mut self, batch: &mut Batch) -> Result<Progress, DatasourceError> {
+        let RingSource { ring, map, .. } = &mut self.source;
         // Asked before the item is taken: a taken item that found no room would be lost.
         while !batch.is_full() {
-            match self.source.ring.next() {
-                Some(record) => batch.push(&record),
-                None => return Ok(Progress::Drained),
+            match ring.next() {
+                Ok(Some(record)) => batch.push(record),
+                Ok(None) => return Ok(Progress::Drained),
+                Err(error) => return Err(DatasourceError::new(format!("read ring buffer {map:?}"), error)),
             }
         }
+        ring.release();
         Ok(Progress::More)
     }
 
@@ -35,7 +38,7 @@ impl Datasource for Ring {
     }
 
     fn capacity(&self) -> usize {
-        self.source.bytes as usize
+        self.source.ring.size()
     }
 
     fn lost(&mut self) -> u64 {

@@ -9,7 +9,7 @@ use super::*;
 use crate::batch::{GadgetIdentity, Schema, SchemaBuilder, SourceKind};
 use crate::kernel::bpf::{self, Shape};
 use crate::loader::testing::{GETPPID, can_load, gadget, getppid, load_with};
-use crate::loader::{Loaded, MapSource, Schedule};
+use crate::loader::{Loaded, MapSource, Schedule, Workload};
 
 fn schema() -> Arc<Schema> {
     SchemaBuilder::new("test", SourceKind::Single, GadgetIdentity::default(), BTreeMap::new()).finish()
@@ -94,6 +94,29 @@ fn produced_is_received_plus_lost_when_a_ring_overflows() {
     assert!(source.lost() > 0 && received > 0);
     drop(loaded);
     assert_eq!(received + source.lost(), 3000, "the total outlives the programs");
+}
+
+#[test]
+fn a_ring_that_is_larger_than_the_window_is_read_in_order_round_after_round() {
+    if !can_load() {
+        return;
+    }
+    let gadget = gadget(GETPPID, "");
+    // SAFETY: the call takes nothing and cannot fail.
+    let params = BTreeMap::from([("thread".to_owned(), unsafe { libc::gettid() }.to_string())]);
+    let options = crate::loader::Options { ring_bytes: Some(4 << 20), ..crate::loader::Options::new(&params) };
+    let mut loaded = crate::loader::load(&gadget, &options).unwrap();
+    let mut source = open(loaded.readers().unwrap().pop().unwrap().1);
+    assert_eq!(source.capacity(), 4 << 20);
+    loaded.attach().unwrap();
+    // 24 bytes each: more than two windows a round, more than once around the ring in all.
+    for round in 0..3u64 {
+        getppid(100_000);
+        let (rows, _) = poll(&mut *source, 4096);
+        let numbers = rows.iter().map(|row| u64_at(row, 0));
+        assert!(numbers.eq(round * 100_000..(round + 1) * 100_000), "round {round}: {} rows", rows.len());
+    }
+    assert_eq!(source.lost(), 0);
 }
 
 const SYSCALLS: &str = r#"
@@ -257,4 +280,62 @@ fn a_timer_without_interval_ticks_once_at_the_start_or_never() {
     let mut never = timer::Timer::start(Schedule { count: 0, ..ONCE }, now);
     assert!(!never.tick(now + Duration::from_secs(9)) && !never.is_finished());
     assert!(matches!(never.wakeup(now), Wakeup::After(nap) if nap > Duration::from_secs(60)));
+}
+
+const TCP: &str = r#"
+struct meta { void *seq; };
+struct sock_common { char unused; };
+struct bpf_iter__tcp { struct meta *meta; void *sk_common; };
+struct record { __u64 number; };
+ITER(sockets, record, each)
+SEC("iter/tcp") int each(struct bpf_iter__tcp *ctx) {
+    static __u64 count = 0;
+    if (!ctx->sk_common) return 0;
+    struct record r = { count++ };
+    bpf_seq_write(*(void **)ctx->meta, &r, sizeof(r));
+    return 0;
+}
+"#;
+
+/// A thread in a network namespace of its own with one listening socket; `None` when this process may not make one.
+fn listener_elsewhere() -> Option<(Workload, std::sync::mpsc::Sender<()>)> {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        // SAFETY: the calls change nothing but this thread's network namespace, and cannot go wrong otherwise.
+        let (made, pid) = unsafe { (libc::unshare(libc::CLONE_NEWNET) == 0, libc::gettid() as u32) };
+        let _listener = std::net::TcpListener::bind("0.0.0.0:0");
+        tell.send(made.then_some(pid)).unwrap();
+        let _ = ended.recv();
+    });
+    let pid = told.recv().unwrap()?;
+    let netns = crate::kernel::procfs::namespace_inode(pid, "net").unwrap();
+    Some((Workload { id: "elsewhere".into(), pid, mntns: 1, netns, host_network: false }, end))
+}
+
+/// Sockets are read where workloads are and nowhere else, also at the end, when containers are not followed any more.
+#[test]
+fn sockets_are_read_in_the_namespaces_of_workloads() {
+    if !can_load() {
+        return;
+    }
+    let metadata = "datasources:\n  sockets:\n    annotations:\n      fetch-count: 0\n      ebpf.iter.fetch-on-stop: true\n";
+    let read = |workloads: &[&Workload]| {
+        let mut loaded = load_with(&gadget(TCP, metadata), &[], None).unwrap();
+        let mut scoped = loaded.scoped().unwrap();
+        let mut source = open(loaded.readers().unwrap().pop().unwrap().1);
+        scoped.start().unwrap();
+        workloads.iter().for_each(|w| assert!(scoped.add(w).is_empty()));
+        assert_eq!(poll(&mut *source, 8), (Vec::new(), Progress::Drained), "never by itself");
+        drop(scoped);
+        drain(&mut *source, 1).0.len()
+    };
+    let Some((elsewhere, _end)) = listener_elsewhere() else { return };
+    let gone = Workload { id: "gone".into(), pid: i32::MAX as u32, ..elsewhere.clone() };
+    let stranger = Workload { id: "stranger".into(), netns: 1, ..elsewhere.clone() };
+    assert_eq!(read(&[]), 0);
+    assert_eq!(read(&[&elsewhere]), 1);
+    assert_eq!(read(&[&gone, &elsewhere]), 1, "by way of the process that is left");
+    assert_eq!(read(&[&gone]), 0);
+    assert_eq!(read(&[&stranger]), 0, "its process is in another namespace by now");
 }

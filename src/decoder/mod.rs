@@ -13,6 +13,7 @@ pub mod file_mode;
 pub mod histogram;
 pub mod names;
 pub mod signal;
+pub mod stack;
 pub mod syscall;
 #[cfg(test)]
 mod tests;

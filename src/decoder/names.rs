@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 
 use super::{push_number, unsigned};
 use crate::batch::Decode;
-use crate::kernel::clock;
+use crate::kernel::{clock, host_path};
 
 /// How often the file is looked at, in nanoseconds.
 const PERIOD: u64 = 1_000_000_000;
@@ -28,14 +28,16 @@ pub struct Names {
 }
 
 impl Names {
-    /// Users of this machine; `uid:123` for one without a name.
-    pub fn users() -> Arc<Self> {
-        Names::read("/etc/passwd".into(), b"uid:")
+    /// Users and groups of this machine; `uid:123` and `gid:123` for one without a name. `None` when `/etc/passwd` or `/etc/group`
+    /// does not exist.
+    pub fn of_machine() -> Option<(Arc<Self>, Arc<Self>)> {
+        Names::of_folder(&host_path(Path::new("/etc")))
     }
 
-    /// Groups of this machine; `gid:123` for one without a name.
-    pub fn groups() -> Arc<Self> {
-        Names::read("/etc/group".into(), b"gid:")
+    /// The same out of another folder than `/etc`.
+    pub fn of_folder(etc: &Path) -> Option<(Arc<Self>, Arc<Self>)> {
+        let (users, groups) = (etc.join("passwd"), etc.join("group"));
+        (users.exists() && groups.exists()).then(|| (Names::read(users, b"uid:"), Names::read(groups, b"gid:")))
     }
 
     fn read(path: PathBuf, prefix: &'static [u8]) -> Arc<Self> {

@@ -11,9 +11,16 @@ fn text(decoder: &dyn Decode, raw: &[u8]) -> String {
 
 #[test]
 fn errors_are_named() {
-    for (number, expected) in
-        [(0u32, ""), (1, "EPERM"), (2, "ENOENT"), (35, "EDEADLK"), (41, "error#41"), (133, "EHWPOISON"), (9999, "error#9999")]
-    {
+    for (number, expected) in [
+        (0u32, ""),
+        (1, "EPERM"),
+        (2, "ENOENT"),
+        (35, "EDEADLK"),
+        (41, "error#41"),
+        (95, "ENOTSUP"),
+        (133, "EHWPOISON"),
+        (9999, "error#9999"),
+    ] {
         assert_eq!(text(&errno::Errno, &number.to_ne_bytes()), expected);
     }
     assert!(errno::one_of().starts_with("EPERM,ENOENT,"));
@@ -69,8 +76,14 @@ fn durations_are_written_as_upstream_writes_them() {
 }
 
 #[test]
-fn modes_show_permissions_only() {
-    for (mode, expected) in [(0o644u32, "-rw-r--r--"), (0o100_755, "-rwxr-xr-x"), (0o4711, "-rwx--x--x"), (0, "----------")] {
+fn modes_are_those_of_go() {
+    for (mode, expected) in [
+        (0o644u32, "-rw-r--r--"),
+        (0o100_755, "-rwxr-xr-x"),
+        (0o4711, "-rwx--x--x"),
+        (0, "----------"),
+        (1 << 31 | 1 << 20 | 0o700, "dtrwx------"),
+    ] {
         assert_eq!(text(&file_mode::FileMode, &mode.to_ne_bytes()), expected);
     }
 }

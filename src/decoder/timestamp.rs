@@ -1,10 +1,13 @@
 //! `gadget_timestamp`: boot-time nanoseconds as RFC 3339 with nine digits and the local zone's offset.
 
+mod layout;
+
 use std::cell::Cell;
 
 use super::unsigned;
 use crate::batch::Decode;
 use crate::kernel::clock;
+pub use layout::Custom;
 
 /// `2024-05-01T10:11:12.123456789+02:00`; `Z` for UTC. The bytes are those of the boot-time clock.
 pub struct Timestamp;

@@ -12,6 +12,8 @@ pub mod otlp;
 pub mod prometheus;
 pub mod sender;
 pub mod series;
+pub mod table;
+pub mod terminal;
 
 /// What an exporter is built with besides its settings.
 #[derive(Clone)]

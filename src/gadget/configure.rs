@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::params::{self, ParamKind};
+use super::polled;
 use super::{Gadget, Origin};
 use crate::component::duration;
 
@@ -20,6 +21,7 @@ impl Gadget {
             };
             match param.encode(value) {
                 Err(e) => errors.push(e.into()),
+                Ok(_) if polled::configure(&mut self.sources, &param.key, value) => {}
                 Ok(_) if matches!(param.kind, ParamKind::Interval | ParamKind::Count) => {
                     let key = param.key.clone();
                     errors.extend(self.set_pace(&key, value).err());

@@ -112,6 +112,9 @@ impl<'a> Elf<'a> {
         let malformed = |what| move |source| ElfError::Malformed { what, source };
         let header = FileHeader64::<Endianness>::parse(bytes).map_err(malformed("header"))?;
         let endian = header.endian().map_err(malformed("header"))?;
+        if endian == Endianness::Big {
+            return Err(ElfError::Invalid { what: "bytes are in big-endian order, which no machine here runs" });
+        }
         if header.e_machine(endian).0 != EM_BPF {
             return Err(ElfError::NotBpf { machine: header.e_machine(endian).0 });
         }

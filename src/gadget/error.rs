@@ -3,6 +3,7 @@
 use super::btf::BtfError;
 use super::elf::ElfError;
 use super::manifest::ManifestError;
+use super::polled::PolledError;
 use super::schema::FieldsError;
 
 /// Why an image is no usable gadget.
@@ -47,6 +48,14 @@ pub enum GadgetError {
         marker: String,
         /// What is wrong.
         problem: String,
+    },
+    /// A data source about the host that is not set up right.
+    #[error("set up what gadget {image:?} reads from the host")]
+    Polled {
+        /// The image.
+        image: String,
+        /// Why.
+        source: PolledError,
     },
     /// A data source without usable fields.
     #[error("make the fields of gadget {image:?}")]

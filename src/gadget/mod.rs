@@ -11,6 +11,7 @@ mod maps;
 mod markers;
 mod open;
 pub mod params;
+pub mod polled;
 mod schema;
 mod tags;
 #[cfg(test)]
@@ -21,8 +22,8 @@ use std::time::Duration;
 
 pub use configure::ConfigureError;
 pub use error::GadgetError;
-pub use manifest::Manifest;
-pub use open::open;
+pub use manifest::{Annotation, Manifest};
+pub use open::{open, open_annotated};
 pub use params::{ParamError, ParamKind, ParamSpec};
 pub use schema::FieldsError;
 
@@ -102,6 +103,19 @@ pub enum Origin {
         count: u64,
         /// Whether to run once more when stopping.
         fetch_on_stop: bool,
+    },
+    /// As what the host says when asked.
+    Polled {
+        /// What is looked at.
+        what: polled::Polled,
+        /// Bytes of a row.
+        row_size: u32,
+        /// Time between two looks.
+        interval: Duration,
+        /// An early first look after this time, which `count` does not count; zero for none.
+        first: Duration,
+        /// Number of looks, 0 for no end.
+        count: u64,
     },
 }
 

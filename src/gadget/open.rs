@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::btf::{Btf, BtfError, Kind};
 use super::elf::Elf;
 use super::error::GadgetError;
-use super::manifest::Manifest;
+use super::manifest::{Annotation, Manifest};
 use super::markers::{self, Malformed, Marker, TargetKind};
 use super::params::{self, ParamSpec};
-use super::schema::{Fields, FieldsError};
+use super::polled;
+use super::schema::{Fields, FieldsError, KernelTypes};
 use super::{Gadget, Origin, ProgramSpec, SourceSpec, maps, tags};
 use crate::batch::{GadgetIdentity, SchemaBuilder, SourceKind};
 use crate::component::duration;
@@ -43,11 +44,22 @@ impl From<FieldsError> for Cause {
 /// # Errors
 /// When metadata, object or types are broken, or a declaration names something that is not there.
 pub fn open(image: &GadgetImage, instance: &str) -> Result<Gadget, GadgetError> {
+    open_annotated(image, instance, &[])
+}
+
+/// As [`open`], with annotations over those of the metadata.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_annotated(image: &GadgetImage, instance: &str, annotations: &[Annotation]) -> Result<Gadget, GadgetError> {
     let name = || image.reference.clone();
-    let manifest = Manifest::parse(&image.metadata).map_err(|source| GadgetError::Manifest { image: name(), source })?;
+    let mut manifest = Manifest::parse(&image.metadata).map_err(|source| GadgetError::Manifest { image: name(), source })?;
+    annotations.iter().for_each(|annotation| manifest.annotate(annotation));
     let identity = identity(image, &manifest, instance);
     let (object, btfgen) = (image.ebpf.clone(), image.btfgen.clone());
     let mut gadget = Gadget { identity, manifest, object, btfgen, ..Gadget::default() };
+    let polled = polled::sources(&gadget.manifest, &gadget.identity);
+    (gadget.sources, gadget.params) = polled.map_err(|source| GadgetError::Polled { image: name(), source })?;
     let Some(bytes) = &image.ebpf else { return Ok(gadget) };
     let elf = Elf::parse(bytes).map_err(|source| GadgetError::Elf { image: name(), source })?;
     let section = elf.section(".BTF").ok_or_else(|| GadgetError::NoBtf { image: name() })?;
@@ -55,14 +67,23 @@ pub fn open(image: &GadgetImage, instance: &str) -> Result<Gadget, GadgetError> 
     gadget.programs = programs(&elf, &gadget.manifest);
     gadget.packet_filters = params::packet_filters(&elf);
     gadget.host_variables = markers::host_variables(&btf).into_iter().collect();
-    let reader = Reader { btf: &btf, elf: &elf, manifest: &gadget.manifest, identity: &gadget.identity, programs: &gadget.programs };
-    let mut declared = reader.read().map_err(|cause| match cause {
+    let reader = Reader {
+        btf: &btf,
+        elf: &elf,
+        manifest: &gadget.manifest,
+        identity: &gadget.identity,
+        programs: &gadget.programs,
+        kernel: KernelTypes::default(),
+    };
+    let declared = reader.read().map_err(|cause| match cause {
         Cause::Btf(source) => GadgetError::Btf { image: name(), source },
         Cause::Fields(source) => GadgetError::Fields { image: name(), source },
         Cause::Declaration(marker, problem) => GadgetError::Declaration { image: name(), marker, problem },
     })?;
-    declared.params.extend(params::of_host(&gadget));
-    Declared { params: gadget.params, sources: gadget.sources, switchable: gadget.switchable, targets: gadget.targets } = declared;
+    let of_host = params::of_host(&gadget);
+    gadget.params.extend(declared.params.into_iter().chain(of_host));
+    gadget.sources.extend(declared.sources);
+    (gadget.switchable, gadget.targets) = (declared.switchable, declared.targets);
     Ok(gadget)
 }
 
@@ -100,6 +121,7 @@ struct Reader<'a> {
     manifest: &'a Manifest,
     identity: &'a GadgetIdentity,
     programs: &'a [ProgramSpec],
+    kernel: KernelTypes,
 }
 
 impl<'a> Reader<'a> {
@@ -209,7 +231,7 @@ impl<'a> Reader<'a> {
         }
         let lost = format!("{map}_lost_samples");
         let lost_map = maps::find(self.btf, &lost)?.map(|_| lost);
-        let mut fields = Fields::new(self.btf, self.manifest, name, SourceKind::Single, self.identity);
+        let mut fields = Fields::new(self.btf, self.manifest, &self.kernel, name, SourceKind::Single, self.identity);
         let size = fields.add_struct(self.structure(&what, structure)?, 0, None)?;
         fields.add_rest(size)?;
         Ok(SourceSpec { name: name.to_owned(), origin: Origin::Tracer { map: map.to_owned(), lost_map }, schema: fields.finish() })
@@ -225,7 +247,7 @@ impl<'a> Reader<'a> {
                 return Err(declaration(&what, &format!("program {program:?} is in section {:?}, not in iter/...", found.section)));
             }
         }
-        let mut fields = Fields::new(self.btf, self.manifest, name, SourceKind::Array, self.identity);
+        let mut fields = Fields::new(self.btf, self.manifest, &self.kernel, name, SourceKind::Array, self.identity);
         let record_size = fields.add_struct(self.structure(&what, structure)?, 0, None)?;
         if record_size == 0 {
             return Err(declaration(&what, &format!("struct {structure:?} is empty")));
@@ -247,7 +269,7 @@ impl<'a> Reader<'a> {
                 return Err(declaration(&what, &format!("the {part} of map {map:?} is not a struct with a name")));
             }
         }
-        let mut fields = Fields::new(self.btf, self.manifest, name, SourceKind::Array, self.identity);
+        let mut fields = Fields::new(self.btf, self.manifest, &self.kernel, name, SourceKind::Array, self.identity);
         let key_size = fields.add_struct(found.key, 0, Some("role:key"))?;
         let value_size = fields.add_struct(found.value, key_size.next_multiple_of(8), None)?;
         let schema = fields.finish();

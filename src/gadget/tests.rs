@@ -67,7 +67,6 @@ fn makes_fields_of_the_record() {
         "proc.creds.uid",
         "error_raw",
         "color_raw",
-        "color",
         "flags",
         "fname",
         "args_raw",
@@ -79,11 +78,12 @@ fn makes_fields_of_the_record() {
         "hash",
         "grid",
         "ok",
+        "color",
     ];
     assert_eq!(names, expected);
     let field = |name: &str| schema.field(schema.find(name).unwrap()).unwrap();
     assert!(matches!(field("timestamp_raw").source, Source::BootTime { offset: 0 }));
-    assert!(field("timestamp_raw").hidden && field("proc").hidden && field("color_raw").hidden && !field("flags").hidden);
+    assert!(field("timestamp_raw").hidden && field("proc").hidden && field("color_raw").hidden && field("flags").hidden);
     assert_eq!(
         (field("proc.comm").kind, field("proc").kind, field("grid").kind, field("ok").kind),
         (Kind::Text, Kind::Struct, Kind::Bytes, Kind::Bool)
@@ -136,8 +136,8 @@ fn lays_out_map_rows() {
     let Some(gadget) = sample() else { return };
     let schema = &gadget.sources.iter().find(|s| s.name == "blocks").unwrap().schema;
     let field = |name: &str| schema.field(schema.find(name).unwrap()).unwrap();
-    assert_eq!(field("name").tags, ["role:key"]);
-    assert!(field("count").tags.is_empty());
+    assert_eq!(field("name").tags, ["name:name", "src:ebpf", "role:key"]);
+    assert!(!field("count").has_tag("role:key"));
     assert!(matches!(field("count").source, Source::Row { offset: 16, size: 4 }));
     assert!(matches!(field("slots").kind, Kind::Array(e) if e.size == 4 && !e.signed));
     assert_eq!(field("count").annotations["metrics.type"], "counter");

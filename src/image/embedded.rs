@@ -17,9 +17,3 @@ pub fn names() -> Vec<&'static str> {
 pub fn layout(name: &str) -> Option<Files<'static>> {
     GADGETS.iter().find(|(known, _)| *known == name).map(|(_, files)| Files::Memory(files))
 }
-
-/// The embedded name most like `name`, if any is alike at all.
-pub fn similar(name: &str) -> Option<&'static str> {
-    let scored = GADGETS.iter().map(|(known, _)| (strsim::jaro_winkler(known, name), *known));
-    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
-}

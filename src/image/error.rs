@@ -63,12 +63,54 @@ pub enum ImageError {
         reason: &'static str,
     },
     /// No image of that name can be had.
-    #[error("no gadget image {reference:?} is embedded{}", did_you_mean(.suggestion))]
+    #[error("no gadget image {reference:?} found{}; looked among {}; pulling from registries is not supported yet", did_you_mean(.suggestion), looked.join(", in "))]
     NotFound {
         /// The normalised reference.
         reference: String,
-        /// An embedded gadget of a similar name.
-        suggestion: Option<&'static str>,
+        /// Where it was looked for.
+        looked: Vec<String>,
+        /// What may have been meant.
+        suggestion: Option<String>,
+    },
+    /// A layout lacks the image of that name.
+    #[error("the image layout has no image {reference:?}")]
+    Absent {
+        /// The normalised reference.
+        reference: String,
+    },
+    /// A layout with several images, or without the one that was chosen.
+    #[error("{} {}; it has {}", path.display(), which(.wanted), images.join(", "))]
+    Ambiguous {
+        /// The layout.
+        path: PathBuf,
+        /// What was chosen.
+        wanted: Option<String>,
+        /// The images there are.
+        images: Vec<String>,
+    },
+    /// A folder of which nobody can tell which object is meant.
+    #[error("folder {} has several compiled objects where one is expected: {}", folder.display(), objects.join(", "))]
+    Objects {
+        /// The folder.
+        folder: PathBuf,
+        /// The objects' file names.
+        objects: Vec<String>,
+    },
+    /// Something on disk that is no gadget.
+    #[error("{} cannot be run: {reason}", path.display())]
+    Unusable {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An archive that is malformed or too large.
+    #[error("archive {} is refused: {reason}", path.display())]
+    Archive {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The image is not made for this machine.
     #[error("image {reference} has no manifest for architecture {architecture} (it has {available})")]
@@ -100,6 +142,13 @@ pub enum ImageError {
     },
 }
 
-fn did_you_mean(suggestion: &Option<&'static str>) -> String {
-    suggestion.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+fn did_you_mean(suggestion: &Option<String>) -> String {
+    suggestion.as_ref().map(|name| format!(", did you mean {name:?}?")).unwrap_or_default()
+}
+
+fn which(wanted: &Option<String>) -> String {
+    match wanted {
+        Some(wanted) => format!("does not have exactly one image {wanted:?}"),
+        None => "has several images, append :NAME or :TAG to choose one".to_owned(),
+    }
 }

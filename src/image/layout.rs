@@ -4,12 +4,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 
+use super::GadgetImage;
+use super::archive::Archive;
 use super::error::ImageError;
-use super::pack::{BTFGEN_TYPE, CONFIG_TYPE, EBPF_TYPE, REF_NAME, WASM_TYPE, digest_of};
+use super::pack::{BTFGEN_TYPE, CONFIG_TYPE, EBPF_TYPE, REF_NAME, VERSION, WASM_TYPE, digest_of};
 
 /// Bytes an index or manifest may have.
 const DOCUMENT_LIMIT: u64 = 4 << 20;
@@ -21,12 +23,14 @@ const LAYER_LIMIT: u64 = 64 << 20;
 pub(super) const OBJECT_LIMIT: u64 = 8 << 20;
 
 /// Where the files of a layout come from.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Files<'a> {
     /// In memory: path relative to the layout's root, content.
     Memory(&'a [(&'a str, &'a [u8])]),
     /// A folder.
     Folder(PathBuf),
+    /// A tar archive.
+    Archive(Archive),
 }
 
 /// An image taken out of a layout, verified.
@@ -46,11 +50,34 @@ pub struct Parts {
     pub btfgen: Option<Vec<u8>>,
 }
 
+impl Parts {
+    /// The image they make. Its version is what it says of itself, else `tag`, else its digest.
+    pub(super) fn into_image(self, reference: String, tag: Option<String>) -> GadgetImage {
+        let version = self.annotations.get(VERSION).cloned().or(tag).unwrap_or_else(|| self.digest.clone());
+        let Parts { digest, annotations, metadata, ebpf, wasm, btfgen } = self;
+        GadgetImage { reference, digest, version, annotations, metadata, ebpf, wasm, btfgen }
+    }
+}
+
+/// The name of an image in a layout's `index.json`.
+pub(super) fn name_of(root: &Descriptor) -> Option<&str> {
+    root.annotations().as_ref()?.get(REF_NAME).map(String::as_str)
+}
+
 impl Files<'_> {
     /// Takes the image of that normalised reference for `architecture` (Go's spelling) out of the layout.
     pub fn image(&self, reference: &str, architecture: &str) -> Result<Parts, ImageError> {
-        let root = self.root(reference)?;
-        let index = self.index(&root)?;
+        let (all, absent) = (self.documents()?, || ImageError::Absent { reference: reference.to_owned() });
+        let root = all.iter().find(|entry| name_of(entry) == Some(reference)).ok_or_else(absent)?;
+        self.parts(root, reference, architecture)
+    }
+
+    /// Takes the image whose root that is out of the layout; `reference` is its name in messages.
+    pub(super) fn parts(&self, root: &Descriptor, reference: &str, architecture: &str) -> Result<Parts, ImageError> {
+        if *root.media_type() != MediaType::ImageIndex {
+            return Err(ImageError::NotAnIndex { reference: reference.to_owned(), media_type: root.media_type().to_string() });
+        }
+        let index = self.index(root)?;
         let manifest = self.manifest(&index, reference, architecture)?;
         let mut parts = Parts {
             digest: root.digest().to_string(),
@@ -71,17 +98,31 @@ impl Files<'_> {
         Ok(parts)
     }
 
-    /// The descriptor that bears the reference's name.
-    fn root(&self, reference: &str) -> Result<Descriptor, ImageError> {
+    /// What `index.json` lists: images, and whatever else was put beside them.
+    fn documents(&self) -> Result<Vec<Descriptor>, ImageError> {
         let bytes = self.read("index.json", DOCUMENT_LIMIT)?;
         let index = ImageIndex::from_reader(&bytes[..]).map_err(|source| document("index.json", source))?;
-        let named =
-            |entry: &&Descriptor| entry.annotations().as_ref().and_then(|all| all.get(REF_NAME)).is_some_and(|name| name == reference);
-        let not_found = || ImageError::NotFound { reference: reference.to_owned(), suggestion: None };
-        let root = index.manifests().iter().find(named).ok_or_else(not_found)?;
-        match root.media_type() {
-            MediaType::ImageIndex => Ok(root.clone()),
-            other => Err(ImageError::NotAnIndex { reference: reference.to_owned(), media_type: other.to_string() }),
+        Ok(index.manifests().clone())
+    }
+
+    /// The roots of the layout's images, which are indexes. Signatures and single manifests are no images.
+    pub(super) fn roots(&self) -> Result<Vec<Descriptor>, ImageError> {
+        Ok(self.documents()?.into_iter().filter(|entry| *entry.media_type() == MediaType::ImageIndex).collect())
+    }
+
+    /// Whether both files are there that make a layout of a folder or archive; `path` is its name in messages.
+    pub(super) fn check(&self, path: &Path) -> Result<(), ImageError> {
+        let has = |name: &str| match self {
+            Self::Memory(files) => files.iter().any(|(known, _)| *known == name),
+            Self::Folder(folder) => folder.join(name).is_file(),
+            Self::Archive(archive) => archive.contains(name),
+        };
+        match ["oci-layout", "index.json"].into_iter().find(|name| !has(name)) {
+            None => Ok(()),
+            Some(missing) => Err(ImageError::Unusable {
+                path: path.to_owned(),
+                reason: format!("it is no OCI image layout: it has no file {missing:?}"),
+            }),
         }
     }
 
@@ -141,17 +182,26 @@ impl Files<'_> {
                 .ok_or_else(|| failed(PathBuf::from(path), std::io::ErrorKind::NotFound.into())),
             Self::Folder(folder) => {
                 let place = folder.join(path);
-                let mut bytes = Vec::new();
-                let file = std::fs::File::open(&place).map_err(|source| failed(place.clone(), source))?;
-                // One byte more than allowed tells "too large" from "just fits".
-                file.take(limit + 1).read_to_end(&mut bytes).map_err(|source| failed(place.clone(), source))?;
-                if bytes.len() as u64 > limit {
-                    return Err(failed(place, std::io::ErrorKind::FileTooLarge.into()));
-                }
-                Ok(Cow::Owned(bytes))
+                read_file(&place, limit).map(Cow::Owned).map_err(|source| failed(place, source))
             }
+            Self::Archive(archive) => archive.read(path, limit).map(Cow::Owned),
         }
     }
+}
+
+/// A regular file of at most `limit` bytes.
+pub(super) fn read_file(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    // Opening a pipe would wait for somebody to write to it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells "too large" from "just fits".
+    std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
 }
 
 fn set_once(slot: &mut Option<Vec<u8>>, bytes: Vec<u8>, layer: &Descriptor) -> Result<(), ImageError> {

@@ -1,9 +1,10 @@
-//! Gadget images: names, OCI layouts, the compiler and packer that make them, and those built into the program.
+//! Gadget images: names, OCI layouts, the compiler and packer that make them, stores, and those built into the program.
 //!
 //! An embedded image takes the same road as any other from the layout down: its digests are verified each time it is opened.
 
 use std::collections::BTreeMap;
 
+mod archive;
 pub mod compile;
 mod embedded;
 pub mod error;
@@ -11,11 +12,13 @@ pub mod layout;
 mod local;
 pub mod pack;
 pub mod reference;
+mod store;
 #[cfg(test)]
 mod tests;
 
 pub use error::ImageError;
 pub use reference::Reference;
+pub use store::{DATA_VARIABLE, Stores};
 
 /// A gadget image of this machine's architecture, verified.
 #[derive(Debug, Clone, Default)]
@@ -38,34 +41,66 @@ pub struct GadgetImage {
     pub btfgen: Option<Vec<u8>>,
 }
 
-/// Opens the image of that name. Only embedded images can be had so far: names of the default repository, without a tag, with
-/// `latest` or the version of this program, or with their very digest.
+/// Opens the image of that name with the stores of this process.
+///
+/// # Errors
+/// As [`open_in`].
 pub fn open(reference: &str) -> Result<GadgetImage, ImageError> {
+    open_in(reference, &Stores::of_process(None))
+}
+
+/// Opens an image: a place on disk (`/...`, `./...`: an OCI image layout as folder or tar, with `:NAME` behind it if it has several images,
+/// or a folder with an object and its `gadget.yaml`), an embedded gadget (names of the default repository, without a tag, with `latest`
+/// or the version of this program, or with their very digest), or an image in one of the stores, by name or `sha256:...`.
+///
+/// # Errors
+/// When there is no such image, or it is not what it should be.
+pub fn open_in(reference: &str, stores: &Stores) -> Result<GadgetImage, ImageError> {
+    let architecture = compile::go_architecture(std::env::consts::ARCH);
     if local::is_path(reference) {
-        return local::open(reference);
+        return local::open(reference, architecture);
+    }
+    if is_digest(reference) {
+        let found = stores.by_digest(reference, architecture)?;
+        return found.map(|(name, parts)| parts.into_image(name, None)).ok_or_else(|| not_found(reference, reference, stores));
     }
     let wanted = Reference::parse(reference)?;
-    let name = wanted.gadget_name().unwrap_or(&wanted.repository);
-    let not_found = || ImageError::NotFound { reference: wanted.to_string(), suggestion: embedded::similar(name) };
-    let files = wanted.gadget_name().and_then(embedded::layout).ok_or_else(not_found)?;
+    let parts = match embedded(&wanted, architecture)? {
+        Some(parts) => Some(parts),
+        None => stores.image(&wanted, architecture)?,
+    };
+    let short = wanted.gadget_name().unwrap_or(&wanted.repository);
+    let parts = parts.ok_or_else(|| not_found(&wanted.to_string(), short, stores))?;
+    Ok(parts.into_image(wanted.to_string(), wanted.tag.clone()))
+}
+
+fn is_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn embedded(wanted: &Reference, architecture: &str) -> Result<Option<layout::Parts>, ImageError> {
+    let Some(files) = wanted.gadget_name().and_then(embedded::layout) else { return Ok(None) };
     let stored = Reference { tag: Some("latest".to_owned()), digest: None, ..wanted.clone() };
-    let architecture = compile::go_architecture(std::env::consts::ARCH);
     let parts = files.image(&stored.to_string(), architecture)?;
-    let version = parts.annotations.get(pack::VERSION).cloned().or_else(|| wanted.tag.clone()).unwrap_or_else(|| parts.digest.clone());
-    let same_tag = wanted.tag.as_deref().is_none_or(|tag| tag == "latest" || tag.strip_prefix('v').unwrap_or(tag) == version);
-    if !same_tag || wanted.digest.as_ref().is_some_and(|digest| *digest != parts.digest) {
-        return Err(not_found());
-    }
-    Ok(GadgetImage {
-        reference: wanted.to_string(),
-        digest: parts.digest,
-        version,
-        annotations: parts.annotations,
-        metadata: parts.metadata,
-        ebpf: parts.ebpf,
-        wasm: parts.wasm,
-        btfgen: parts.btfgen,
-    })
+    let version = parts.annotations.get(pack::VERSION);
+    let same_tag = wanted
+        .tag
+        .as_deref()
+        .is_none_or(|tag| tag == "latest" || Some(tag.strip_prefix('v').unwrap_or(tag)) == version.map(String::as_str));
+    let same_digest = wanted.digest.as_ref().is_none_or(|digest| *digest == parts.digest);
+    Ok((same_tag && same_digest).then_some(parts))
+}
+
+fn not_found(reference: &str, short: &str, stores: &Stores) -> ImageError {
+    let looked = std::iter::once("the embedded gadgets".to_owned()).chain(stores.places()).collect();
+    let stored = stores
+        .names()
+        .into_iter()
+        .map(|name| Reference::parse(&name).ok().and_then(|r| r.gadget_name().map(str::to_owned)).unwrap_or(name));
+    let names = embedded::names().into_iter().map(str::to_owned).chain(stored);
+    let scored = names.map(|name| (strsim::jaro_winkler(&name, short), name)).filter(|(score, _)| *score > 0.8);
+    let suggestion = scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name);
+    ImageError::NotFound { reference: reference.to_owned(), looked, suggestion }
 }
 
 /// The names of the images built into this program, in order.

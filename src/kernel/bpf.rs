@@ -4,6 +4,8 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use super::memory;
+
 /// BPF_MAP_CREATE.
 pub const MAP_CREATE: u32 = 0;
 const MAP_LOOKUP_ELEM: u32 = 1;
@@ -15,7 +17,8 @@ const PROG_DETACH: u32 = 9;
 const RAW_TRACEPOINT_OPEN: u32 = 17;
 const MAP_FREEZE: u32 = 22;
 const MAP_LOOKUP_AND_DELETE_BATCH: u32 = 25;
-const LINK_CREATE: u32 = 28;
+/// BPF_LINK_CREATE.
+pub const LINK_CREATE: u32 = 28;
 const ITER_CREATE: u32 = 33;
 
 /// Attach type of an iterator.
@@ -25,11 +28,19 @@ pub const PERF_EVENT: u32 = 41;
 /// Flag of programs that may sleep.
 pub const F_SLEEPABLE: u32 = 1 << 4;
 
-/// One `bpf(2)` call. The result is a descriptor or 0.
+/// One `bpf(2)` call. The result is a descriptor or 0. Before 5.11 what it makes counts as locked memory; when that is not allowed to be
+/// as much, the limit is raised.
 ///
 /// # Errors
 /// The kernel's.
 pub fn call(command: u32, attr: &mut [u8]) -> io::Result<RawFd> {
+    match call_once(command, attr) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) && memory::unlimit_locked() => call_once(command, attr),
+        other => other,
+    }
+}
+
+fn call_once(command: u32, attr: &mut [u8]) -> io::Result<RawFd> {
     // SAFETY: `attr` is valid for its length, and the kernel reads and writes no more than that.
     let result = unsafe { libc::syscall(libc::SYS_bpf, libc::c_long::from(command), attr.as_mut_ptr(), attr.len()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as RawFd) }
@@ -72,6 +83,23 @@ pub struct Shape {
     pub key: usize,
     /// Bytes of a value, for per-CPU maps of all CPUs together (each rounded up to 8).
     pub value: usize,
+}
+
+/// Type (BPF_MAP_TYPE_*) and sizes of a map, from the kernel. Of a per-CPU map the value is that of one CPU.
+///
+/// # Errors
+/// The kernel's (EPERM, or EBADF for what is no map).
+pub fn map_info(map: BorrowedFd<'_>) -> io::Result<(u32, Shape)> {
+    const OBJ_GET_INFO_BY_FD: u32 = 15;
+    // The head of struct bpf_map_info: type, id, key_size, value_size.
+    let mut info = [0u8; 16];
+    let mut attr = [0u8; 16];
+    put32(&mut attr, 0, map.as_raw_fd() as u32);
+    put32(&mut attr, 4, info.len() as u32);
+    put64(&mut attr, 8, info.as_mut_ptr() as u64);
+    call(OBJ_GET_INFO_BY_FD, &mut attr)?;
+    let word = |at: usize| info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
+    Ok((word(0), Shape { key: word(8) as usize, value: word(12) as usize }))
 }
 
 /// Reads one value.
@@ -213,6 +241,20 @@ pub fn iterator_link(program: BorrowedFd<'_>, map: Option<BorrowedFd<'_>>) -> io
         put64(&mut attr, 16, info.as_ptr() as u64);
         put32(&mut attr, 24, 4);
     }
+    call_for_fd(LINK_CREATE, &mut attr)
+}
+
+/// Links an iterator program over tasks or what they have, to one of them: a thread, or all threads of a process (6.1 and newer).
+///
+/// # Errors
+/// The kernel's (E2BIG: it cannot be narrowed down to a process; a kernel like that takes a thread and ignores it).
+pub fn iterator_link_to_task(program: BorrowedFd<'_>, thread: u32, process: u32) -> io::Result<OwnedFd> {
+    let info = [thread.to_ne_bytes(), process.to_ne_bytes(), [0; 4]].concat();
+    let mut attr = [0u8; 48];
+    put32(&mut attr, 0, program.as_raw_fd() as u32);
+    put32(&mut attr, 8, TRACE_ITER);
+    put64(&mut attr, 16, info.as_ptr() as u64);
+    put32(&mut attr, 24, info.len() as u32);
     call_for_fd(LINK_CREATE, &mut attr)
 }
 

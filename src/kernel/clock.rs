@@ -47,13 +47,30 @@ pub fn ticks_per_second() -> f64 {
 
 /// Seconds east of Greenwich at `unix_seconds` in the machine's time zone; 0 when the C library cannot say.
 pub fn zone_offset(unix_seconds: i64) -> i64 {
+    zone(unix_seconds).0
+}
+
+/// Longest abbreviation of a zone that is kept, in bytes.
+pub const ZONE_NAME: usize = 8;
+
+/// Seconds east of Greenwich and the zone's abbreviation (`CEST`, zeros behind it) at `unix_seconds`.
+pub fn zone(unix_seconds: i64) -> (i64, [u8; ZONE_NAME]) {
+    let mut name = [0; ZONE_NAME];
     let seconds: libc::time_t = unix_seconds;
     let mut parts = std::mem::MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are valid for the call; localtime_r writes a whole `tm` or returns null.
     let done = unsafe { libc::localtime_r(&seconds, parts.as_mut_ptr()) };
     if done.is_null() {
-        return 0;
+        return (0, name);
     }
     // SAFETY: localtime_r has filled it; all zeros would be a valid `tm` as well.
-    unsafe { parts.assume_init() }.tm_gmtoff
+    let parts = unsafe { parts.assume_init() };
+    if !parts.tm_zone.is_null() {
+        // SAFETY: tm_zone points to a NUL-terminated string that the C library keeps.
+        let text = unsafe { std::ffi::CStr::from_ptr(parts.tm_zone) };
+        for (to, from) in name.iter_mut().zip(text.to_bytes()) {
+            *to = *from;
+        }
+    }
+    (parts.tm_gmtoff, name)
 }

@@ -1,4 +1,8 @@
-//! Which functions and symbols the kernel has.
+//! Which functions and symbols the kernel has, and where.
+
+mod symbols;
+
+pub use symbols::Symbols;
 
 use std::io::{self, BufRead, BufReader};
 

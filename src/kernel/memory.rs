@@ -1,4 +1,6 @@
-//! The process's own memory.
+//! The process's own memory, and the machine's.
+
+use std::sync::OnceLock;
 
 /// Gives memory that the allocator keeps back to the kernel: worth it after the kernel's BTF was read.
 pub fn trim() {
@@ -7,4 +9,26 @@ pub fn trim() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// Bytes of memory that the machine has; 0 when it does not say.
+pub fn total() -> u64 {
+    // SAFETY: all zeros is a valid value of this structure of numbers.
+    let mut facts: libc::sysinfo = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure is ours.
+    if unsafe { libc::sysinfo(&raw mut facts) } < 0 {
+        return 0;
+    }
+    facts.totalram.saturating_mul(u64::from(facts.mem_unit))
+}
+
+/// Lifts the limit of locked memory, the first time; whether there is none since.
+pub fn unlimit_locked() -> bool {
+    static LIFTED: OnceLock<bool> = OnceLock::new();
+    *LIFTED.get_or_init(|| {
+        let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: the structure is read, no more.
+        let result = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) };
+        result == 0
+    })
 }

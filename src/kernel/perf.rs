@@ -1,4 +1,4 @@
-//! Perf events that programs are attached to: tracepoints, kprobes, the sampling clock.
+//! Perf events that programs are attached to: tracepoints, kprobes, uprobes, the sampling clock.
 
 use std::ffi::CStr;
 use std::io;
@@ -8,6 +8,8 @@ use super::bpf;
 
 const TYPE_SOFTWARE: u32 = 1;
 const TYPE_TRACEPOINT: u32 = 2;
+const SOFTWARE_BPF_OUTPUT: u64 = 10;
+const FORMAT_LOST: u64 = 1 << 4;
 const SAMPLE_RAW: u64 = 1 << 10;
 const FLAG_FREQUENCY: u64 = 1 << 10;
 const OPEN_CLOEXEC: libc::c_long = 8;
@@ -15,6 +17,7 @@ const IOC_ENABLE: u64 = 0x2400;
 const IOC_DISABLE: u64 = 0x2401;
 const IOC_SET_BPF: u64 = 0x4004_2408;
 const KPROBE_PMU: &str = "/sys/bus/event_source/devices/kprobe/type";
+const UPROBE_PMU: &str = "/sys/bus/event_source/devices/uprobe/type";
 
 /// The first 72 bytes of `struct perf_event_attr`, as its first version had them.
 #[repr(C)]
@@ -52,6 +55,20 @@ pub fn kprobe(function: &CStr, on_return: bool) -> io::Result<OwnedFd> {
     open(Attributes { kind, config: u64::from(on_return), config1: function.as_ptr() as u64, ..Attributes::default() }, None)
 }
 
+/// An event for the instruction at `offset` of a file, or for the return from the function that begins there. `semaphore` is the offset of a
+/// counter in the file that the kernel keeps above zero meanwhile; 0 for none (4.20 and newer, the first 4 GiB of the file).
+///
+/// # Errors
+/// Unsupported when the kernel has no uprobes, InvalidInput for a counter too far behind, else the kernel's.
+pub fn uprobe(file: &CStr, offset: u64, semaphore: u64, on_return: bool) -> io::Result<OwnedFd> {
+    let missing = |_| io::Error::new(io::ErrorKind::Unsupported, "the kernel has no uprobes (CONFIG_UPROBES)");
+    let text = std::fs::read_to_string(UPROBE_PMU).map_err(missing)?;
+    let kind = text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{UPROBE_PMU}: {text:?}")))?;
+    let semaphore = u32::try_from(semaphore).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+    let config = u64::from(on_return) | u64::from(semaphore) << 32;
+    open(Attributes { kind, config, config1: file.as_ptr() as u64, config2: offset, ..Attributes::default() }, None)
+}
+
 /// An event that samples `cpu` by its clock, `frequency` times a second.
 ///
 /// # Errors
@@ -65,6 +82,39 @@ pub fn cpu_clock(cpu: u32, frequency: u64) -> io::Result<OwnedFd> {
         ..Attributes::default()
     };
     open(attributes, Some(cpu))
+}
+
+/// An event on `cpu` into whose buffer programs can write samples, and whether [`lost`] can be asked of it.
+/// It is announced as readable at each sample.
+///
+/// # Errors
+/// The kernel's; ENODEV when the CPU is offline.
+pub fn output(cpu: u32) -> io::Result<(OwnedFd, bool)> {
+    let attributes = |read_format| Attributes {
+        kind: TYPE_SOFTWARE,
+        config: SOFTWARE_BPF_OUTPUT,
+        sample_period: 1,
+        sample_type: SAMPLE_RAW,
+        read_format,
+        wakeup_events: 1,
+        ..Attributes::default()
+    };
+    match open(attributes(FORMAT_LOST), Some(cpu)) {
+        // Before 6.0.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => open(attributes(0), Some(cpu)).map(|event| (event, false)),
+        other => other.map(|event| (event, true)),
+    }
+}
+
+/// Samples of an event that found no room.
+///
+/// # Errors
+/// The kernel's.
+pub fn lost(event: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut values = [0u64; 2];
+    // SAFETY: the buffer is as long as stated. An event with this read format has two numbers: its count, and what it lost.
+    let read = unsafe { libc::read(event.as_raw_fd(), values.as_mut_ptr().cast(), size_of_val(&values)) };
+    if read < 0 { Err(io::Error::last_os_error()) } else { Ok(values[1]) }
 }
 
 /// Runs a program on an event. Closing the returned descriptors, in their order, ends that.

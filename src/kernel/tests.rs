@@ -119,6 +119,62 @@ fn only_the_first_user_namespace_maps_everybody() {
     assert!(!capabilities::maps_everybody("0 100000 65536\n65536 0 1\n"));
 }
 
+/// Work is done in the namespace it is for, and the thread that asked for it stays where it was.
+#[test]
+fn a_network_namespace_is_entered_by_another_thread() {
+    use std::os::unix::fs::MetadataExt;
+    let here = || std::fs::metadata("/proc/thread-self/ns/net").map(|m| m.ino());
+    let ours = here().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        // SAFETY: the calls change nothing but this thread's network namespace, and cannot go wrong otherwise.
+        tell.send(unsafe { (libc::unshare(libc::CLONE_NEWNET) == 0, libc::gettid() as u32) }).unwrap();
+        let _ = ended.recv();
+    });
+    let (made, tid) = told.recv().unwrap();
+    if made {
+        let other = netns::NetNs::of(tid).unwrap();
+        assert_ne!(other.inode(), ours);
+        assert_eq!((other.within(here).unwrap(), here().unwrap()), (other.inode(), ours));
+        assert!(netns::NetNs::find(other.inode(), tid).unwrap().is_some());
+        assert!(netns::NetNs::find(ours, tid).unwrap().is_none(), "another one by now");
+        drop(end);
+        thread.join().unwrap();
+        assert!(netns::NetNs::find(0, tid).unwrap().is_none(), "gone");
+        assert_eq!(other.within(here).unwrap(), other.inode(), "it lasts as long as it is held");
+    }
+}
+
+/// The nearest lower function counts, the first of several at one address; data and what is below the first function have no name.
+#[test]
+fn symbols_are_found_by_address() {
+    let list = "ffffffff81000200 t second\t[module]\nffffffff81000000 T first\nffffffff81000000 t alias\nffffffff81000100 D data\nbroken\n\
+                zz T bad\nffffffff81000300 W third\n";
+    let symbols = kallsyms::Symbols::read(list.as_bytes()).unwrap();
+    let name = |address| symbols.name(address).map(|n| String::from_utf8(n.to_vec()).unwrap());
+    assert_eq!(name(0xffff_ffff_80ff_ffff), None);
+    for (address, expected) in [(0x000, "first"), (0x1ff, "first"), (0x200, "second"), (0x300, "third"), (0xffff, "third")] {
+        assert_eq!(name(0xffff_ffff_8100_0000 + address).as_deref(), Some(expected));
+    }
+    assert!(!symbols.are_hidden());
+}
+
+/// Where the kernel hides its addresses all of them are zero.
+#[test]
+fn hidden_symbols_are_noticed() {
+    let symbols = kallsyms::Symbols::read(&b"0000000000000000 T first\n0000000000000000 T second\n"[..]).unwrap();
+    assert!(symbols.are_hidden() && symbols.name(u64::MAX).is_none());
+}
+
+/// The C library's zone has an offset and a name; those of UTC, or of wherever this runs.
+#[test]
+fn zones_have_names() {
+    let (offset, name) = clock::zone(1_714_551_072);
+    assert_eq!(offset, clock::zone_offset(1_714_551_072));
+    assert!(name.iter().take_while(|b| **b != 0).all(u8::is_ascii) && name[0] != 0);
+}
+
 /// A probe made through tracefs is a tracepoint until it is dropped; one on a function that is not there is refused.
 #[test]
 fn probes_come_and_go() {

@@ -27,6 +27,14 @@ pub fn is_switched_off(program: BorrowedFd<'_>, given: &[bpf_insn]) -> io::Resul
     Ok(given && !left.is_empty() && !acts_somewhere(&left))
 }
 
+/// The kernel's number of a program.
+///
+/// # Errors
+/// The kernel's.
+pub fn program_id(program: BorrowedFd<'_>) -> io::Result<u32> {
+    Ok(info(program, &mut [])?.get(4..8).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes))
+}
+
 /// The instructions in the kernel's own encoding; empty when it does not show them.
 fn instructions(program: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     let size = u32::from_ne_bytes(info(program, &mut [])?.get(SIZE_AT..SIZE_AT + 4).and_then(|b| b.try_into().ok()).unwrap_or_default());

@@ -1,10 +1,11 @@
 //! The map of mount namespaces that a gadget's programs look into to see whether they are wanted.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::error::LoadError;
 use crate::kernel::bpf::{self, Shape};
+use crate::kernel::maps::{self, MapShape, NewMap};
 
 /// Containers that a filter has room for.
 pub const DEFAULT_ENTRIES: u32 = 1024;
@@ -31,16 +32,9 @@ impl MntnsFilter {
     /// # Errors
     /// When the kernel refuses the map.
     pub fn with_entries(entries: u32) -> Result<Self, LoadError> {
-        let mut attr = [0u8; 48];
-        for (to, word) in attr.chunks_exact_mut(4).zip([HASH, SHAPE.key as u32, SHAPE.value as u32, entries]) {
-            to.copy_from_slice(&word.to_ne_bytes());
-        }
-        for (to, byte) in attr.iter_mut().skip(28).zip(b"mntns_filter") {
-            *to = *byte;
-        }
-        let fd = bpf::call(bpf::MAP_CREATE, &mut attr).map_err(|e| LoadError::kernel("create mount namespace filter map".to_owned(), e))?;
-        // SAFETY: the kernel has just made this descriptor for us.
-        Ok(MntnsFilter { map: unsafe { OwnedFd::from_raw_fd(fd) } })
+        let shape = MapShape { kind: HASH, key: SHAPE.key as u32, value: SHAPE.value as u32, entries, flags: 0 };
+        let map = maps::create(&NewMap { name: "mntns_filter", shape, ..NewMap::default() });
+        Ok(MntnsFilter { map: map.map_err(|e| LoadError::kernel("create mount namespace filter map".to_owned(), e))? })
     }
 
     /// Lets a mount namespace through. Letting it through twice is the same as once.

@@ -141,10 +141,16 @@ impl Hook {
         if section == "sk_msg" {
             return Hook::Sockets(SocketHook::Message);
         }
-        let Some((kind, target)) = section.split_once('/') else { return Hook::Other };
+        let (kind, target) = match section {
+            // The metadata says what it is attached to, or nobody does.
+            "uprobe" | "uretprobe" | "usdt" | "uprobe.multi" | "uretprobe.multi" => (section, ""),
+            _ => match section.split_once('/') {
+                Some(parts) if !parts.1.is_empty() => parts,
+                _ => return Hook::Other,
+            },
+        };
         let name = target.to_owned();
         match kind {
-            _ if target.is_empty() => Hook::Other,
             "tracepoint" | "tp" => match target.split_once('/') {
                 Some((category, name)) => Hook::Tracepoint { category: category.to_owned(), name: name.to_owned() },
                 None => Hook::Other,
@@ -160,6 +166,9 @@ impl Hook {
             "perf_event" => Hook::Sampler(name),
             "uprobe" => Hook::Uprobe(name),
             "uretprobe" => Hook::Uretprobe(name),
+            // How many are attached at once is not the program's to say, but patterns of functions are not looked for.
+            "uprobe.multi" if !target.contains(['*', '?']) => Hook::Uprobe(name),
+            "uretprobe.multi" if !target.contains(['*', '?']) => Hook::Uretprobe(name),
             "usdt" => Hook::Usdt(name),
             "classifier" => match target.split_once('/') {
                 Some(("ingress", rest)) if !rest.contains('/') => Hook::Tc(Direction::Ingress),
@@ -213,9 +222,20 @@ impl Hook {
         })
     }
 
+    /// An attach type with which one link can hold the program at many places; where the kernel has that, and if the verifier takes it.
+    pub(super) fn many_at_once(&self) -> Option<u32> {
+        let probes = matches!(self, Hook::Uprobe(_) | Hook::Uretprobe(_) | Hook::Usdt(_));
+        (probes && crate::kernel::uprobe::has_multi()).then_some(crate::kernel::uprobe::MULTI)
+    }
+
     /// Whether it is attached once per container (or network namespace) as they come and go, not once per gadget.
     pub(super) fn is_scoped(&self) -> bool {
         matches!(self, Hook::Uprobe(_) | Hook::Uretprobe(_) | Hook::Usdt(_) | Hook::SocketFilter | Hook::Tc(_))
+    }
+
+    /// Whether it walks over what is in the network namespace that it is opened in, so that it is opened in each.
+    pub(super) fn is_per_namespace(&self) -> bool {
+        matches!(self, Hook::Iterator(kind) if kind == "tcp" || kind == "udp")
     }
 
     /// Whether the kernel acts on what the program returns, so that one which only returns something does something.

@@ -1,17 +1,19 @@
 //! Gets a gadget's programs into the kernel, attaches them, and hands out what reads their records.
 
 mod attach;
+mod detach;
 mod error;
 mod filter;
 mod guard;
 mod hook;
-mod initial;
 mod maps;
 mod object;
+mod packetfilter;
 mod plan;
 pub mod prepare;
 mod program;
 mod reader;
+mod registry;
 pub mod scope;
 mod suggest;
 #[cfg(test)]
@@ -21,7 +23,7 @@ mod tests;
 mod trace;
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use aya::maps::MapData;
@@ -34,8 +36,10 @@ pub use error::LoadError;
 pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
 use hook::Hook;
 use object::LoadedProgram;
+pub use plan::{BURST, ROOM};
 use plan::{Plan, Source};
-pub use reader::{IterSource, LostSamples, MapSource, Reader, RingSource, Schedule};
+pub use reader::{IterLink, IterSource, LostSamples, MapSource, PerfSource, PolledSource, Reader, RingSource, Schedule};
+pub use registry::own_programs;
 pub use scope::{Scoped, Workload};
 
 /// What the user decides about a gadget.
@@ -44,8 +48,15 @@ pub struct Options<'a> {
     pub params: &'a BTreeMap<String, String>,
     /// Only these mount namespaces; all when there is none.
     pub mntns_filter: Option<&'a MntnsFilter>,
-    /// Size of each ring buffer in bytes, instead of the gadget's own. Rounded up to what the kernel can do.
+    /// Size of each ring buffer, and of each CPU's perf buffer, in bytes. Rounded up to what the kernel can do. Without it a ring is as
+    /// large as the gadget declares, or as [`BURST`] records take if that is more (see [`ROOM`]), and a perf buffer has 64 pages.
     pub ring_bytes: Option<u32>,
+    /// Maps of the host's that stand in for the gadget's own of that name, where type and sizes of key and value agree.
+    pub shared: Vec<(&'a str, BorrowedFd<'a>)>,
+    /// Bytes of a value, by map, instead of what the gadget declares.
+    pub value_sizes: Vec<(&'a str, u32)>,
+    /// Treats the kernel as one without ring buffers: maps that are marked for it become perf event arrays.
+    pub perf_buffers: bool,
     /// Values for [`Gadget::host_variables`], by what the host calls them. Those that the gadget does not have are left out.
     pub variables: &'a [(String, Vec<u8>)],
     /// Where the kernel's types are; this machine's usual places when there is none.
@@ -55,7 +66,16 @@ pub struct Options<'a> {
 impl<'a> Options<'a> {
     /// These parameters, everything else as the gadget has it.
     pub fn new(params: &'a BTreeMap<String, String>) -> Self {
-        Options { params, mntns_filter: None, ring_bytes: None, variables: &[], types: None }
+        Options {
+            params,
+            mntns_filter: None,
+            ring_bytes: None,
+            shared: Vec::new(),
+            value_sizes: Vec::new(),
+            perf_buffers: false,
+            variables: &[],
+            types: None,
+        }
     }
 }
 
@@ -73,11 +93,17 @@ pub struct Loaded {
     /// The map that a program belongs to, by program.
     targets: BTreeMap<String, String>,
     filters: bool,
+    /// Bytes of each CPU's perf buffer.
+    perf_bytes: Option<u32>,
     reading: bool,
+    /// The only interface of the host that classifiers are attached to.
+    interface: Option<String>,
     /// Whether to copy to the log what programs print.
     traces: bool,
     /// Network namespaces of the workloads: written by [`Scoped`], read by iterators over sockets.
     namespaces: std::sync::Arc<scope::Namespaces>,
+    /// Its programs among those that are known as ours.
+    registration: registry::Registration,
 }
 
 /// Prepares, verifies and loads a gadget's programs and makes its maps. Nothing runs before [`Loaded::attach`].
@@ -119,7 +145,8 @@ impl Loaded {
     }
 
     fn reader(&mut self, source: Source) -> Result<(String, Reader), LoadError> {
-        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs, &self.targets)?;
+        let context = reader::Context { targets: &self.targets, perf_bytes: self.perf_bytes, namespaces: &self.namespaces };
+        let reader = reader::open(&self.gadget, &source, &mut self.maps, &self.programs, &context)?;
         Ok((source.name, reader))
     }
 
@@ -165,12 +192,8 @@ impl Loaded {
     pub fn scoped(&mut self) -> Option<Scoped> {
         let (scoped, rest) = std::mem::take(&mut self.programs).into_iter().partition(|p| p.hook.is_scoped());
         self.programs = rest;
-        Scoped::of(&self.gadget, scoped, self.namespaces.clone(), self.reads_namespaces())
-    }
-
-    /// Whether an iterator has to be read in every network namespace.
-    fn reads_namespaces(&self) -> bool {
-        self.programs.iter().any(|p| matches!(&p.hook, Hook::Iterator(kind) if kind == "tcp" || kind == "udp"))
+        let reads = self.programs.iter().any(|p| p.hook.is_per_namespace());
+        Scoped::of(&self.gadget, scoped, reads.then(|| self.namespaces.clone()), self.interface.clone())
     }
 
     /// Another descriptor of a map of the gadget's own, by its full name.

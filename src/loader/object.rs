@@ -8,12 +8,12 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use aya::maps::MapData;
 use aya_obj::Object;
 use aya_obj::btf::Btf;
+use aya_obj::generated::bpf_insn;
 
 use super::error::LoadError;
 use super::hook::Hook;
-use super::initial;
 use super::maps::{Maps, Wishes};
-use super::prepare::Slot;
+use super::packetfilter;
 use super::program;
 use super::suggest;
 use crate::gadget::btf::KernelTypes;
@@ -43,6 +43,8 @@ pub(super) struct LoadedProgram {
     pub hook: Hook,
     /// It.
     pub fd: OwnedFd,
+    /// With which attach type it was loaded.
+    pub attach_type: u32,
     /// Whether it is not to be attached: it is disabled, or parameters have switched off all that it does.
     pub switched_off: bool,
 }
@@ -52,10 +54,10 @@ pub(super) struct Image<'a> {
     /// The gadget's name, for errors.
     pub gadget: &'a str,
     object: Object,
-    /// What maps hold from the beginning.
-    initial: Vec<Slot>,
     /// Kernel modules whose functions are called.
     modules: Vec<String>,
+    /// What functions are to begin with: packet filters.
+    packet_filters: Vec<(String, Vec<bpf_insn>)>,
 }
 
 impl<'a> Image<'a> {
@@ -64,12 +66,12 @@ impl<'a> Image<'a> {
         let mut object = Object::parse(bytes).map_err(|e| LoadError::object(format!("read object of gadget {gadget:?}"), e))?;
         let globals = globals.iter().map(|(name, value)| (name.as_str(), (value.as_slice(), true))).collect();
         object.patch_map_data(globals).map_err(|e| LoadError::object(format!("set variables of gadget {gadget:?}"), e))?;
-        Ok(Image { gadget, object, initial: Vec::new(), modules: Vec::new() })
+        Ok(Image { gadget, object, modules: Vec::new(), packet_filters: Vec::new() })
     }
 
-    /// With what `prepare` has found out.
-    pub(super) fn with(mut self, initial: Vec<Slot>, modules: Vec<String>) -> Self {
-        (self.initial, self.modules) = (initial, modules);
+    /// With the modules that `prepare` has found, and packet filters by the function that each goes to.
+    pub(super) fn with(mut self, modules: Vec<String>, packet_filters: Vec<(String, Vec<bpf_insn>)>) -> Self {
+        (self.modules, self.packet_filters) = (modules, packet_filters);
         self
     }
 
@@ -96,10 +98,16 @@ impl<'a> Image<'a> {
         let fail = |e| LoadError::object(format!("fit object of gadget {gadget:?} to the kernel's types"), e);
         self.object.relocate_btf(&target).map_err(fail)?;
         drop(target);
+        for (function, filter) in std::mem::take(&mut self.packet_filters) {
+            if !packetfilter::inject(&mut self.object, &function, &filter) {
+                let text = format!("gadget {gadget:?} has no function {function:?}, which a packet filter belongs to");
+                return Err(LoadError::Invalid(text));
+            }
+        }
         let maps = Maps::create(gadget, std::mem::take(&mut self.object.maps), wishes, btf.as_ref().map(AsFd::as_fd))?;
         self.bind(&maps)?;
         let programs = self.load_programs(btf.as_ref(), kernel, wanted)?;
-        initial::fill(gadget, &self.initial, |name| maps.get(name), &programs)?;
+        maps.fill_with_programs(gadget, |name| programs.iter().find(|p| p.name == name).map(|p| p.fd.as_fd()))?;
         Ok((programs, maps.into_own()))
     }
 
@@ -141,30 +149,27 @@ impl<'a> Image<'a> {
         for wanted in wanted {
             let (attach_to, module) = attach_id(kernel, &wanted.name, &wanted.hook)?;
             let modules = ModuleTypes { attach_to: module.as_ref().map(AsFd::as_fd), called: &called };
-            let (fd, switched_off) = self.load_program(&wanted, (attach_to, modules), btf)?;
-            let Wanted { name, hook, disabled, .. } = wanted;
-            loaded.push(LoadedProgram { name, hook, fd, switched_off: switched_off || disabled });
+            loaded.push(self.load_program(wanted, (attach_to, modules), btf)?);
         }
         Ok(loaded)
     }
 
-    /// The program, and whether it is switched off.
     fn load_program(
         &self,
-        wanted: &Wanted,
+        wanted: Wanted,
         (attach_to, modules): (u32, ModuleTypes<'_>),
         btf: Option<&OwnedFd>,
-    ) -> Result<(OwnedFd, bool), LoadError> {
-        let Wanted { name, hook, .. } = wanted;
+    ) -> Result<LoadedProgram, LoadError> {
+        let Wanted { name, hook, disabled, .. } = wanted;
         let missing = || LoadError::Invalid(format!("gadget {:?} has no program {name:?}", self.gadget));
-        let program = self.object.programs.get(name).ok_or_else(missing)?;
+        let program = self.object.programs.get(&name).ok_or_else(missing)?;
         let function = self.object.functions.get(&program.function_key()).ok_or_else(missing)?;
         let unsupported = || LoadError::Unsupported { program: name.clone(), section: format!("{hook}") };
         let (kind, attach_type) = hook.program_type().ok_or_else(unsupported)?;
         let functions = function.func_info.func_info_bytes();
         let lines = function.line_info.line_info_bytes();
         let code = Code {
-            name,
+            name: &name,
             kind,
             attach_type,
             attach_to,
@@ -175,10 +180,14 @@ impl<'a> Image<'a> {
             functions: (&functions, function.func_info_rec_size),
             lines: (&lines, function.line_info_rec_size),
         };
-        let fd = program::load(&code, modules)?;
+        let better = hook.many_at_once().map(|attach_type| Code { attach_type, ..code });
+        let (fd, attach_type) = match better.and_then(|code| Some((program::try_load(&code, modules).ok()?, code.attach_type))) {
+            Some(loaded) => loaded,
+            None => (program::load(&code, modules)?, attach_type),
+        };
         // A kernel that does not tell is no reason to leave a program out.
         let switched_off = !hook.result_counts() && translated::is_switched_off(fd.as_fd(), &function.instructions).unwrap_or(false);
-        Ok((fd, switched_off))
+        Ok(LoadedProgram { name, hook, fd, attach_type, switched_off: switched_off || disabled })
     }
 }
 

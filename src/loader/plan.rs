@@ -1,22 +1,30 @@
 //! Everything that is decided before the kernel is asked: variables, sizes, which programs, which readers.
 
 use std::collections::{HashMap, HashSet};
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
+use aya_obj::generated::bpf_insn;
 use object::{Object as _, ObjectSymbol as _};
 
 use super::error::LoadError;
 use super::filter::MntnsFilter;
 use super::guard::guarded;
 use super::hook::{self, Hook};
-use super::maps::{RINGBUF, Wishes};
+use super::maps::spec::RINGBUF;
+use super::maps::{Wishes, values as map_values};
 use super::object::{Image, Wanted};
+use super::packetfilter;
 use super::prepare::{Host, Prepared, Target, prepare};
 use super::reader::Schedule;
+use super::registry::Registration;
 use super::{Loaded, Options, micros};
+use crate::batch::{self, SchemaBuilder};
 use crate::component::nearest;
 use crate::gadget::btf::{KernelTypes, Places};
+use crate::gadget::params::INTERFACE;
 use crate::gadget::{Gadget, Origin, ParamSpec, ProgramSpec, SourceSpec, params};
+use crate::kernel::{features, memory};
 
 /// The map of mount namespaces, as programs know it.
 pub(super) const FILTER_MAP: &str = "gadget_mntns_filter_map";
@@ -25,11 +33,24 @@ const FILTER_SWITCH: &str = "gadget_filter_by_mntns";
 /// `M<this>` is the variable that holds the number of entries of map M.
 const ENTRIES_SUFFIX: &str = "_max_entries";
 
+/// `<this>M` is the name of the variable with which `GADGET_TRACER_MAP` marks map M.
+const TRACER_MAP_PREFIX: &str = "gadget_map_tracer_";
+
+/// A ring holds so many records of its tracer unless the gadget or the user says otherwise: a burst during which nobody reads.
+pub const BURST: usize = 100_000;
+/// The most memory a ring takes by itself, in bytes; on a small machine it is less: a 128th of the memory.
+/// It is the kernel's, taken when the gadget is loaded. What of it is in our address space is a window of one MiB.
+pub const ROOM: u64 = 64 << 20;
+/// What a record with text behind its fixed part is taken to have of it, in bytes.
+const USUAL_TAIL: usize = 64;
+
 /// A data source to be read.
 pub(super) struct Source {
     pub name: String,
     pub origin: Origin,
     pub schedule: Schedule,
+    /// Bytes of a usual record.
+    record: usize,
 }
 
 /// A gadget and what was decided about it.
@@ -39,8 +60,10 @@ pub(super) struct Plan<'a> {
     globals: Vec<(String, Vec<u8>)>,
     wanted: Vec<Wanted>,
     sources: Vec<Source>,
+    interface: Option<String>,
     frequencies: HashMap<String, u64>,
     traces: bool,
+    packet_filters: Vec<(String, Vec<bpf_insn>)>,
 }
 
 impl<'a> Plan<'a> {
@@ -50,17 +73,14 @@ impl<'a> Plan<'a> {
         let object = gadget.object.as_deref().ok_or_else(|| LoadError::NoObject { gadget: name.clone() })?;
         let values = values(gadget, options)?;
         let sources = gadget.sources.iter().map(|s| source(gadget, s)).collect::<Result<_, _>>()?;
-        if let Some((param, _)) =
-            values.iter().find(|(p, value)| !value.is_empty() && gadget.packet_filters.iter().any(|(key, _)| *key == p.key))
-        {
-            return Err(LoadError::Invalid(format!("parameter {:?} of gadget {name:?}: packet filters are not supported yet", param.key)));
-        }
         let traces = values.iter().any(|(param, value)| param.key == params::TRACE_PIPE && param.encode(value).is_ok_and(|v| v == [1]));
         let mut globals = globals(gadget, &values)?;
         globals.extend(host_variables(gadget, options));
         let wanted = wanted(gadget)?;
         let frequencies = frequencies(gadget, &wanted)?;
-        Ok(Plan { gadget, object, globals, wanted, sources, frequencies, traces })
+        let packet_filters = packet_filters(gadget, &values)?;
+        let interface = interface(&values);
+        Ok(Plan { gadget, object, globals, wanted, sources, interface, frequencies, traces, packet_filters })
     }
 
     /// Does it.
@@ -70,19 +90,25 @@ impl<'a> Plan<'a> {
         let kernel = self.kernel_types(options)?;
         let types_in = micros(began);
         let (prepared, target) = guarded(|| format!("prepare object of gadget {name:?}"), || prepare_for(name, self.object, &kernel))?;
-        let Prepared { object, initial, modules, .. } = prepared;
+        let Prepared { object, modules, .. } = prepared;
         let prepared_in = micros(began);
         let symbols = Symbols::read(&object);
         let filters = self.filter(options, &symbols);
         let object_began = Instant::now();
         let prepared = guarded(|| format!("read object of gadget {name:?}"), || Image::parse(name, &object, &self.globals))?;
+        let values = map_values::read(self.object);
         // A disabled program is needed all the same when a map holds it from the start.
-        let in_maps: HashSet<String> = initial.iter().filter(|slot| slot.program).map(|slot| slot.value.clone()).collect();
-        self.wanted.retain(|w| !w.disabled || in_maps.contains(&w.name));
-        let prepared = prepared.with(initial, modules);
+        self.wanted.retain(|w| !w.disabled || values.iter().any(|value| value.target == w.name));
+        let prepared = prepared.with(modules, std::mem::take(&mut self.packet_filters));
         drop(object);
         let mut wishes = Wishes { entries: entries(&prepared, &self.globals, &symbols), ..Wishes::default() };
         self.size_rings(&prepared, options, &mut wishes);
+        wishes.value_sizes.extend(options.value_sizes.iter().map(|(map, bytes)| ((*map).to_owned(), *bytes)));
+        wishes.shared.extend_from_slice(&options.shared);
+        wishes.values = map_values::read(self.object);
+        if options.perf_buffers || !features::has_ring_buffer() {
+            wishes.without_ring = symbols.names.iter().filter_map(|n| n.strip_prefix(TRACER_MAP_PREFIX)).map(str::to_owned).collect();
+        }
         if let Some(filter) = options.mntns_filter.filter(|_| filters) {
             check_filter(name, &prepared)?;
             wishes.shared.push((FILTER_MAP, filter.map()));
@@ -98,7 +124,9 @@ impl<'a> Plan<'a> {
             "programs verified"
         );
         let gadget = name.to_owned();
+        let registration = Registration::new(&self.gadget.identity, programs.iter().map(|p| p.fd.as_fd()));
         Ok(Loaded {
+            registration,
             gadget,
             programs,
             maps,
@@ -106,6 +134,8 @@ impl<'a> Plan<'a> {
             frequencies: self.frequencies,
             targets: self.gadget.targets.clone(),
             filters,
+            perf_bytes: options.ring_bytes,
+            interface: self.interface,
             traces: self.traces,
             ..Loaded::default()
         })
@@ -131,14 +161,29 @@ impl<'a> Plan<'a> {
     }
 
     fn size_rings(&self, prepared: &Image<'_>, options: &Options<'_>, wishes: &mut Wishes<'_>) {
-        let Some(bytes) = options.ring_bytes else { return };
         for source in &self.sources {
             let Origin::Tracer { map, .. } = &source.origin else { continue };
-            if prepared.map(map).is_some_and(|m| m.map_type() == RINGBUF) {
-                wishes.entries.insert(map.clone(), bytes);
+            if prepared.map(map).is_none_or(|m| m.map_type() != RINGBUF) {
+                continue;
+            }
+            match options.ring_bytes {
+                Some(bytes) => drop(wishes.entries.insert(map.clone(), bytes)),
+                None if wishes.entries.contains_key(map) => {}
+                None => drop(wishes.roomy.insert(map.clone(), room(source.record, memory::total()))),
             }
         }
     }
+}
+
+/// Bytes of a ring for a burst of records of `record` bytes, on a machine with `memory` bytes.
+pub(super) fn room(record: usize, memory: u64) -> u32 {
+    const HEADER: usize = 8;
+    let record = HEADER.saturating_add(record).checked_next_multiple_of(8).unwrap_or(usize::MAX);
+    let burst = (BURST as u64).saturating_mul(record as u64);
+    let most = ROOM.min(memory / 128).max(1);
+    // The largest power of two within the limit.
+    let most = 1 << most.ilog2();
+    u32::try_from(burst.checked_next_power_of_two().unwrap_or(u64::MAX).min(most)).unwrap_or(u32::MAX)
 }
 
 /// Makes the object one that aya takes, and the part of the kernel's types that it is fitted to.
@@ -168,6 +213,23 @@ pub(super) fn values<'a>(gadget: &'a Gadget, options: &'a Options<'_>) -> Result
 fn host_variables(gadget: &Gadget, options: &Options<'_>) -> Vec<(String, Vec<u8>)> {
     let given = options.variables.iter();
     given.filter_map(|(name, value)| Some((gadget.host_variables.get(name)?.clone(), value.clone()))).collect()
+}
+
+/// The host's interface that the user names for classifiers.
+fn interface(values: &[(&ParamSpec, &str)]) -> Option<String> {
+    let named = values.iter().find(|(param, value)| param.key == INTERFACE && param.variable.is_empty() && !value.is_empty());
+    named.map(|(_, value)| (*value).to_owned())
+}
+
+/// The packet filters that users set, compiled, by the function that each goes to.
+fn packet_filters(gadget: &Gadget, values: &[(&ParamSpec, &str)]) -> Result<Vec<(String, Vec<bpf_insn>)>, LoadError> {
+    let set = values.iter().filter(|(param, value)| param.variable.is_empty() && !value.is_empty());
+    let filters = set.filter_map(|(param, value)| Some((param, value, gadget.packet_filters.iter().find(|(key, _)| *key == param.key)?)));
+    let compile = |(param, value, (_, function)): (&&ParamSpec, &&str, &(String, String))| {
+        let code = packetfilter::compile(value).map_err(|e| bad_parameter(gadget, param, value, e))?;
+        Ok((function.clone(), code))
+    };
+    filters.map(compile).collect()
 }
 
 /// The variables that parameters set. An empty default leaves the object's own value.
@@ -236,6 +298,7 @@ fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
     let schedule = match &spec.origin {
         Origin::Tracer { .. } => Schedule::default(),
         Origin::MapIter { interval, count, flush_on_stop, .. } => Schedule { interval: *interval, count: *count, at_stop: *flush_on_stop },
+        Origin::Polled { interval, count, .. } => Schedule { interval: *interval, count: *count, at_stop: false },
         Origin::Iter { interval, count, fetch_on_stop, .. } => Schedule { interval: *interval, count: *count, at_stop: *fetch_on_stop },
     };
     if matches!(spec.origin, Origin::MapIter { .. }) && schedule.interval == Duration::ZERO && schedule.count > 1 {
@@ -249,7 +312,19 @@ fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
         let disabled = |name: &String| gadget.programs.iter().any(|p| p.name == *name && p.disabled);
         programs.retain(|name| !disabled(name));
     }
-    Ok(Source { name: spec.name.clone(), origin, schedule })
+    Ok(Source { name: spec.name.clone(), origin, schedule, record: usual_record(&spec.schema) })
+}
+
+/// Bytes of a usual record: its struct, and some of what may follow.
+fn usual_record(schema: &SchemaBuilder) -> usize {
+    let ends = schema.iter().map(|(_, field)| match field.source {
+        batch::Source::Row { offset, size } if size < u32::from(u16::MAX) => offset.saturating_add(size) as usize,
+        // What is behind the struct.
+        batch::Source::Row { offset, .. } => offset as usize + USUAL_TAIL,
+        batch::Source::Tail { .. } => schema.fixed_size() + USUAL_TAIL,
+        _ => 0,
+    });
+    ends.max().unwrap_or(0).max(schema.fixed_size())
 }
 
 /// Sizes that variables give to maps: a parameter's value, or what the object itself says.

@@ -12,6 +12,11 @@ pub(super) const LOG_LINES: usize = 20;
 /// New kernels keep the end of a log that is too long, old ones the beginning; so the second try is with plenty.
 const LOG_SIZES: [usize; 2] = [64 << 10, 8 << 20];
 
+/// Loads a program that may as well be refused.
+pub(super) fn try_load(code: &Code<'_>, modules: ModuleTypes<'_>) -> io::Result<OwnedFd> {
+    retried(|| bpf::load_program_with(code, modules, &mut []))
+}
+
 /// Loads a program; only when that fails once more, with a log.
 pub(super) fn load(code: &Code<'_>, modules: ModuleTypes<'_>) -> Result<OwnedFd, LoadError> {
     let refused = match retried(|| bpf::load_program_with(code, modules, &mut [])) {

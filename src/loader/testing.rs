@@ -113,7 +113,8 @@ pub(crate) fn load_with(gadget: &Gadget, params: &[(&str, &str)], filter: Option
     // SAFETY: the call takes nothing and cannot fail.
     let thread = unsafe { libc::gettid() };
     all.insert("thread".to_owned(), thread.to_string());
-    load(gadget, &Options { mntns_filter: filter, ..Options::new(&all) })
+    // No larger than declared, so that a test can fill it.
+    load(gadget, &Options { mntns_filter: filter, ring_bytes: Some(4096), ..Options::new(&all) })
 }
 
 /// Calls getppid `count` times.

@@ -44,28 +44,65 @@ pub struct Context {
 /// Whatever stands between the plan and a gadget that could be attached.
 #[tracing::instrument(name = "load gadget", skip_all, fields(gadget = plan.name))]
 pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Result<Instance, PipelineError> {
+    assemble(open(plan)?, plan, Selecting::Always, exporters, context)
+}
+
+/// What becomes of a selection that a gadget's programs cannot apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selecting {
+    /// It is an error.
+    Always,
+    /// Only one that names containers is: leaving the host out is given up where that is impossible.
+    Containers,
+}
+
+/// As [`build`], for a gadget that is open and configured already.
+///
+/// # Errors
+/// As [`build`].
+pub fn assemble(
+    mut gadget: Gadget,
+    plan: &GadgetPlan,
+    selecting: Selecting,
+    exporters: &Exporters,
+    context: &Context,
+) -> Result<Instance, PipelineError> {
     let load_error = |source| PipelineError::Load { gadget: plan.name.clone(), source: Box::new(source) };
     let unsupported = |problem| PipelineError::Unsupported { gadget: plan.name.clone(), problem };
-    let mut gadget = open(plan)?;
     let filter = if plan.containers.is_everything() { None } else { Some(MntnsFilter::create().map_err(load_error)?) };
-    let options = loader::Options { mntns_filter: filter.as_ref(), ..loader::Options::new(&plan.params) };
+    let options = loader::Options { mntns_filter: filter.as_ref(), ring_bytes: plan.buffer, ..loader::Options::new(&plan.params) };
     let mut loaded = loader::load(&gadget, &options).map_err(load_error)?;
     let cover = loaded.scoped().map(|scoped| Cover::new(&plan.name, scoped, &plan.containers, context));
     if filter.is_some() && !loaded.filters_in_kernel() && cover.is_none() {
-        return Err(unsupported("cannot select containers: its programs have no mount-namespace filter".to_owned()));
+        if selecting == Selecting::Containers && plan.containers.selects_all_containers() {
+            tracing::info!(gadget = plan.name, "the gadget cannot leave out the host: its programs have no mount-namespace filter");
+        } else {
+            return Err(unsupported("cannot select containers: its programs have no mount-namespace filter".to_owned()));
+        }
     }
     let mut readers: HashMap<_, _> = loaded.readers().map_err(load_error)?.into_iter().collect();
     let entry = context.ledger.gadget(&plan.name);
     let mut lanes = Vec::new();
     for source in std::mem::take(&mut gadget.sources) {
         let Some(reader) = readers.remove(&source.name) else { continue };
-        let (stages, schema) = chain(plan, source.schema, &context.inventory, &entry)?;
+        let (stages, schema) = chain(plan, source.schema, Format::with_maps(&|name| loaded.map(name)), &context.inventory, &entry)?;
         let outlets = outlets(plan, &schema, exporters, &entry)?;
         let batch = Batch::new(schema, BATCH_ROWS, BATCH_BYTES);
         lanes.push(Lane::new(datasource::open(reader), batch, stages, outlets, entry.clone()));
     }
     let follower = filter.map(|filter| selection::follow(filter, plan, context));
     Ok(Instance::new(plan.name.clone(), loaded, lanes, follower, cover))
+}
+
+/// The fields that exporters would see of each data source, as far as that can be told without loading anything.
+///
+/// # Errors
+/// When an operator does not fit a data source.
+pub fn schemas(gadget: Gadget, plan: &GadgetPlan) -> Result<Vec<Arc<Schema>>, PipelineError> {
+    let (inventory, ledger) = (Inventory::new(), Ledger::default());
+    let entry = ledger.gadget(&plan.name);
+    let chain = |schema| chain(plan, schema, Format::new(), &inventory, &entry);
+    gadget.sources.into_iter().map(|source| chain(source.schema).map(|(_, schema)| schema)).collect()
 }
 
 fn open(plan: &GadgetPlan) -> Result<Gadget, PipelineError> {
@@ -79,11 +116,12 @@ fn open(plan: &GadgetPlan) -> Result<Gadget, PipelineError> {
 fn chain(
     plan: &GadgetPlan,
     mut schema: SchemaBuilder,
+    format: Format,
     inventory: &Arc<Inventory>,
     entry: &GadgetEntry,
 ) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
     let mut operators: Vec<(&str, Box<dyn Operator>)> =
-        vec![("format", Box::new(Format::new())), ("enrich", Box::new(Enrich::new(inventory.clone())))];
+        vec![("format", Box::new(format)), ("enrich", Box::new(Enrich::new(inventory.clone())))];
     let operator_error = |operator: &str, source| PipelineError::Operator {
         gadget: plan.name.clone(),
         operator: operator.to_owned(),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use tokio_util::sync::CancellationToken;
+
 use super::error::PipelineError;
 use super::lane::Lane;
 use super::scope::{Cover, Covering};
@@ -63,7 +65,11 @@ impl Instance {
     pub fn attach(&mut self) -> Result<(), PipelineError> {
         let failed = |source| PipelineError::Attach { gadget: self.name.clone(), source: Box::new(source) };
         self.loaded.attach().map_err(failed)?;
-        if let Some(cover) = self.cover.take() {
+        if let Some(mut cover) = self.cover.take() {
+            if let Err(error) = cover.begin() {
+                self.loaded.detach();
+                return Err(failed(error));
+            }
             let doing = "start the thread that follows containers";
             let failed = |source| PipelineError::System { gadget: self.name.clone(), doing, source };
             self.covering = Some(cover.start().map_err(failed)?);
@@ -85,6 +91,11 @@ impl Instance {
         let thread = thread.spawn(move || worker::run(&name, lanes, &theirs)).map_err(|e| system("start the worker thread", e))?;
         self.worker = Some((control, thread));
         Ok(())
+    }
+
+    /// Cancelled when every data source has ended by itself, as a snapshot does; never for one that was not started.
+    pub fn finished(&self) -> CancellationToken {
+        self.worker.as_ref().map(|(control, _)| control.finished()).unwrap_or_default()
     }
 
     /// Leaves events from `at` on (boot-time nanoseconds) to a successor that is attached already.

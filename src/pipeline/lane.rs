@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::batch::{Batch, FieldId, Kind, Source, Value};
+use crate::batch::{Batch, FieldId, Kind, Source, SourceKind, Value};
 use crate::component::{Exporter, Operator};
 use crate::datasource::{Datasource, DatasourceError, Progress, Wakeup};
 use crate::kernel::clock;
@@ -157,6 +157,10 @@ impl Lane {
             }
         };
         self.count_lost();
+        // All batches of a set come in one turn. A set without rows is one, too.
+        if self.source.take_fetched() || (rows > 0 && self.batch.schema().kind() == SourceKind::Array) {
+            self.outlets.iter_mut().for_each(|o| o.exporter.end_of_set());
+        }
         self.unflushed |= rows > 0;
         result.map(|()| Moved { rows, fill: (bytes * 256).checked_div(self.source.capacity()).unwrap_or(0) })
     }
@@ -200,6 +204,11 @@ impl Lane {
         if std::mem::take(&mut self.unflushed) {
             self.outlets.iter_mut().for_each(|o| o.exporter.flush());
         }
+    }
+
+    /// Whether there will never be more records.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
     }
 
     pub(super) fn wakeup(&self) -> Wakeup<'_> {

@@ -11,6 +11,6 @@ mod selection;
 mod tests;
 mod worker;
 
-pub use build::{Context, Exporters, build};
+pub use build::{Context, Exporters, Selecting, assemble, build, schemas};
 pub use error::PipelineError;
 pub use instance::{Instance, State};

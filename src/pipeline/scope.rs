@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::Context;
 use crate::container::{Container, Inventory, Selector, host_process};
 use crate::kernel::procfs;
-use crate::loader::{Scoped, Workload};
+use crate::loader::{LoadError, Scoped, Workload};
 
 /// The thread of one gadget. Dropping it detaches and waits for that.
 pub(super) struct Covering {
@@ -32,6 +32,14 @@ impl Cover {
     pub(super) fn new(gadget: &str, scoped: Scoped, selector: &Selector, context: &Context) -> Self {
         let (inventory, runtime) = (context.inventory.clone(), context.runtime.clone());
         Cover { gadget: gadget.to_owned(), scoped, inventory, selector: selector.clone(), covered: HashMap::new(), runtime }
+    }
+
+    /// Attaches what is attached whatever containers there are.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(super) fn begin(&mut self) -> Result<(), LoadError> {
+        self.scoped.start()
     }
 
     /// Covers the containers that are there now, then follows their coming and going.
@@ -58,11 +66,10 @@ impl Cover {
         let selected = snapshot.running().filter(|c| c.runtime.container_pid != 0 && self.selector.matches(c)).map(workload);
         let wanted: HashMap<Arc<str>, Workload> =
             selected.chain(self.selector.includes_host().then(host)).map(|w| (w.id.clone(), w)).collect();
-        let gone: Vec<Arc<str>> = self.covered.iter().filter(|(id, w)| wanted.get(*id) != Some(w)).map(|(id, _)| id.clone()).collect();
-        for id in gone {
-            self.scoped.remove(&id);
-            self.covered.remove(&id);
-        }
+        let different = |id: &Arc<str>, w: &Workload| wanted.get(id).is_some_and(|now| now != w);
+        let changed: Vec<Arc<str>> = self.covered.iter().filter(|(id, w)| different(id, w)).map(|(id, _)| id.clone()).collect();
+        changed.iter().for_each(|id| self.uncover(id));
+        let gone: Vec<Arc<str>> = self.covered.keys().filter(|id| !wanted.contains_key(*id)).cloned().collect();
         for (id, workload) in wanted {
             if self.covered.contains_key(&id) {
                 continue;
@@ -73,6 +80,13 @@ impl Cover {
             }
             self.covered.insert(id, workload);
         }
+        // Last, so that what a new one has in common with one that is gone stays attached.
+        gone.iter().for_each(|id| self.uncover(id));
+    }
+
+    fn uncover(&mut self, id: &str) {
+        self.scoped.remove(id);
+        self.covered.remove(id);
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 use super::lane::{Lane, Moved, Turn};
 use super::pacer::Pacer;
 use crate::datasource::Wakeup;
@@ -24,16 +26,28 @@ pub(super) struct Control {
     /// Boot-time nanoseconds from which on a successor reports events; `u64::MAX` while there is none.
     handover: AtomicU64,
     waker: Waker,
+    /// Cancelled when no data source will ever yield more.
+    finished: CancellationToken,
 }
 
 impl Control {
     pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Control { stop: AtomicBool::new(false), handover: AtomicU64::new(u64::MAX), waker: Waker::new()? })
+        Ok(Control {
+            stop: AtomicBool::new(false),
+            handover: AtomicU64::new(u64::MAX),
+            waker: Waker::new()?,
+            finished: CancellationToken::new(),
+        })
     }
 
     /// Leaves events from `boot_ns` on to a successor that has been attached by then.
     pub(super) fn hand_over(&self, boot_ns: u64) {
         self.handover.store(boot_ns, Ordering::Release);
+    }
+
+    /// Cancelled when every data source has ended by itself.
+    pub(super) fn finished(&self) -> CancellationToken {
+        self.finished.clone()
     }
 
     /// Asks the worker to drain its sources and end. To be called when the programs are detached.
@@ -62,6 +76,9 @@ pub(super) fn run(name: &str, mut lanes: Vec<Lane>, control: &Arc<Control>) {
         if pause.is_none() || flushed.elapsed() >= FLUSH {
             flushed = Instant::now();
             lanes.iter_mut().for_each(Lane::flush);
+        }
+        if !lanes.is_empty() && lanes.iter().all(Lane::is_finished) {
+            control.finished.cancel();
         }
         let timeout = pause.unwrap_or_else(|| wait_on(&lanes, &mut waits));
         if let Err(error) = waits.wait(Some(timeout)) {

@@ -11,3 +11,4 @@ mod gadgets;
 mod ledger;
 mod release;
 mod reload;
+mod run;

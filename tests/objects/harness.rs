@@ -43,7 +43,10 @@ pub fn compiled(gadget: &str, compiler: &str) -> PathBuf {
     if std::fs::read(folder.join("gadget.yaml")).ok().as_ref() != Some(&metadata) {
         std::fs::write(folder.join("gadget.yaml"), metadata).unwrap();
     }
-    compile(&source.join("program.bpf.c"), &folder.join("program.o"), compiler);
+    // Some gadgets are nothing but metadata.
+    if source.join("program.bpf.c").is_file() {
+        compile(&source.join("program.bpf.c"), &folder.join("program.o"), compiler);
+    }
     folder
 }
 
@@ -81,6 +84,10 @@ pub fn with_each_compiler(test: impl Fn(&str)) {
 pub struct Setup {
     /// Its parameters.
     pub params: BTreeMap<String, String>,
+    /// Bytes of its rings, if not the usual.
+    pub buffer: Option<u32>,
+    /// Whether its events are kept, or only counted.
+    pub keep: bool,
     /// The containers it looks at; everything by default.
     pub containers: Selector,
     /// The containers that there are.
@@ -89,7 +96,7 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { params: BTreeMap::new(), containers: Selector::default(), inventory: Inventory::new() }
+        Setup { params: BTreeMap::new(), buffer: None, keep: true, containers: Selector::default(), inventory: Inventory::new() }
     }
 }
 
@@ -125,13 +132,21 @@ impl Run {
 
     /// The same for a folder; the error is the whole chain, joined by ": ".
     pub fn try_start(folder: &Path, setup: &Setup) -> Result<Run, String> {
-        let capture = Arc::new(Capture::default());
+        let mut run = Run::try_attach(folder, setup)?;
+        run.read()?;
+        Ok(run)
+    }
+
+    /// The same, but nobody reads until [`Run::read`].
+    pub fn try_attach(folder: &Path, setup: &Setup) -> Result<Run, String> {
+        let capture = Arc::new(Capture { keep: setup.keep, ..Capture::default() });
         let id: ComponentId = "capture".parse().unwrap();
         let exporters = HashMap::from([(id.clone(), capture.clone() as Arc<dyn ExporterService>)]);
         let plan = GadgetPlan {
             name: "object".to_owned(),
             image: folder.to_str().unwrap().to_owned(),
             params: setup.params.clone(),
+            buffer: setup.buffer,
             containers: setup.containers.clone(),
             operators: Vec::new(),
             metrics: Vec::new(),
@@ -141,8 +156,12 @@ impl Run {
         let context = Context { inventory: setup.inventory.clone(), ledger: ledger.clone(), runtime: runtime().handle().clone() };
         let mut instance = pipeline::build(&plan, &exporters, &context).map_err(|e| chain(&e))?;
         instance.attach().map_err(|e| chain(&e))?;
-        instance.run(0).map_err(|e| chain(&e))?;
         Ok(Run { instance, events: capture.events.clone(), ledger })
+    }
+
+    /// Starts reading.
+    pub fn read(&mut self) -> Result<(), String> {
+        self.instance.run(0).map_err(|e| chain(&e))
     }
 
     /// Waits for an event like this.
@@ -177,6 +196,12 @@ impl Run {
     /// What became of its records.
     pub fn totals(&self) -> GadgetTotals {
         self.ledger.totals().into_iter().next().unwrap()
+    }
+
+    /// Detaches, drains, and gives what became of its records, and all events.
+    pub fn account(mut self) -> (GadgetTotals, Vec<Event>) {
+        self.instance.stop();
+        (self.totals(), self.events())
     }
 
     /// Detaches, drains, and gives all events.
@@ -231,13 +256,20 @@ fn runtime() -> &'static tokio::runtime::Runtime {
 
 #[derive(Default)]
 struct Capture {
+    keep: bool,
     events: Arc<Mutex<Vec<Event>>>,
 }
 
 impl ExporterService for Capture {
     fn open(&self, source: ExporterSource) -> Result<Box<dyn Exporter>, BindError> {
         let encoder = JsonEncoder::bind(&source.schema, JsonOptions::default());
-        Ok(Box::new(Captured { encoder, source: source.schema.name().to_owned(), entry: source.entry, events: self.events.clone() }))
+        Ok(Box::new(Captured {
+            keep: self.keep,
+            encoder,
+            source: source.schema.name().to_owned(),
+            entry: source.entry,
+            events: self.events.clone(),
+        }))
     }
 
     fn status(&self) -> ExporterStatus {
@@ -250,6 +282,7 @@ impl ExporterService for Capture {
 }
 
 struct Captured {
+    keep: bool,
     encoder: JsonEncoder,
     source: String,
     entry: Arc<ExporterEntry>,
@@ -258,6 +291,10 @@ struct Captured {
 
 impl Exporter for Captured {
     fn export(&mut self, batch: &Batch) -> Result<(), ExportError> {
+        if !self.keep {
+            self.entry.delivered.add(batch.selection().count() as u64);
+            return Ok(());
+        }
         let mut events = self.events.lock().unwrap();
         let mut count = 0;
         for row in batch.selection().iter() {

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${GADGETRY_CACHE:-/var/cache/gadgetry}
 
 build=(clang-16 llvm-16 make gcc libc6-dev)
-test=(docker.io containerd runc iptables prometheus busybox-static python3-venv procps curl)
+test=(docker.io containerd runc iptables prometheus busybox-static python3-venv procps curl xz-utils)
 
 case "${1:-}" in
 build) want=("${build[@]}") ;;
@@ -58,6 +58,11 @@ fetch_rotel() {
     rm -r "$1/venv"
 }
 
+# Takes about a minute to build.
+fetch_fuzzer() {
+    cargo install -q --locked --root "$1" "cargo-fuzz@0.13.2"
+}
+
 # The one of Debian 12 is too old to take OTLP.
 fetch_victoria_metrics() {
     DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" trixie "$1" victoria-metrics
@@ -68,14 +73,20 @@ fetch_prometheus_3() {
     DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" sid "$1" prometheus
 }
 
-# fetch_kernel FOLDER HERE SUITE PATTERN: the newest kernel of a suite whose package's name matches; only its image is kept.
+# fetch_kernel FOLDER HERE SUITE PATTERN: the newest kernel of a suite whose package's name matches; only its image is kept, and the
+# modules that containers' networks need.
 fetch_kernel() {
-    local state
+    local state package
     state=$(dirname "$1")/debfetch
     DEBFETCH_STATE=$state "$2/debfetch.sh" "$3" "$1"
     package=$(APT_CONFIG=$state/$3/apt.conf apt-cache search --names-only "$4" | cut -d' ' -f1 | sort -V | tail -1)
     DEBFETCH_STATE=$state "$2/debfetch.sh" "$3" "$1/unpacked" "$package"
+    # New kernels have their modules in a package of their own.
+    case $package in linux-binary-*) DEBFETCH_STATE=$state "$2/debfetch.sh" "$3" "$1/unpacked" "${package/binary/modules}" ;; esac
     find "$1/unpacked" -name 'vmlinuz*' -type f -exec mv {} "$1/vmlinuz" \;
+    mkdir "$1/modules"
+    find "$1/unpacked" \( -name 'veth.ko*' -o -name 'sch_ingress.ko*' -o -name 'cls_bpf.ko*' \) -exec mv {} "$1/modules" \;
+    find "$1/modules" -name '*.xz' -exec xz -d {} +
     rm -r "$1/unpacked"
 }
 
@@ -96,6 +107,7 @@ packages "${want[@]}"
 if [ "$1" = test ]; then
     [ -w "$cache" ] || mkdir -p "$cache" || { echo "set GADGETRY_CACHE to a folder for the receivers and kernels that the tests need" >&2; exit 0; }
     qemu
+    cached tools bin/cargo-fuzz fetch_fuzzer
     cached rotel rotel-agent fetch_rotel
     cached victoria-metrics usr/bin/victoria-metrics fetch_victoria_metrics
     cached prometheus-3 usr/bin/prometheus fetch_prometheus_3

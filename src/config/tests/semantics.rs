@@ -81,3 +81,19 @@ fn warnings_do_not_fail() {
     assert_eq!(plan.exporters.len(), 1);
     assert!(complaints("version: v1\n")[0].contains("no gadgets are listed"));
 }
+
+/// Proves that a gadget's buffer is a size within limits, written either way, and that leaving it out leaves it to the loader.
+#[test]
+fn buffers_are_sizes() {
+    let with = |value: &str| GOOD.replace("    exporters: [", &format!("    buffer: {value}\n    exporters: ["));
+    assert_eq!(load_text(GOOD).unwrap().gadgets[0].buffer, None);
+    for (value, bytes) in [("4MiB", 4 << 20), ("65536", 65536), ("512MiB", 512 << 20)] {
+        assert_eq!(load_text(&with(value)).unwrap().gadgets[0].buffer, Some(bytes), "{value}");
+    }
+    assert_eq!(
+        complaint(&with("4 apples")),
+        "8:13: gadgets[0].buffer must be a size from 4KiB to 512MiB such as 4MiB, not the text \"4 apples\""
+    );
+    assert_eq!(complaint(&with("2GiB")), "8:13: gadgets[0].buffer must be a size from 4KiB to 512MiB such as 4MiB, not the text \"2GiB\"");
+    assert_eq!(complaint(&with("100")), "8:13: gadgets[0].buffer must be at least 4096, not 100");
+}

@@ -28,6 +28,9 @@ pub struct Selector {
     pub pods: Terms,
     /// Labels: of the pod in Kubernetes, of the container elsewhere. All have to match.
     pub labels: LabelTerms,
+    /// Names in the pod only; commands set it, configurations have `names`.
+    #[serde(skip)]
+    pub k8s_names: Terms,
     /// Whether processes outside of containers are looked at, too. When nothing else is given: true unless this says false.
     pub host: Option<bool>,
 }
@@ -41,6 +44,7 @@ impl Selector {
             && self.namespaces.matches_any([k8s.namespace.as_str()])
             && self.pods.matches_any([k8s.pod_name.as_str()])
             && self.labels.matches(labels)
+            && self.k8s_names.matches_any([k8s.container_name.as_str()])
     }
 
     /// Whether nothing is left out, so that no filter is needed.
@@ -53,7 +57,8 @@ impl Selector {
         self.host.unwrap_or_else(|| self.selects_all_containers())
     }
 
-    fn selects_all_containers(&self) -> bool {
-        self.names.is_empty() && self.namespaces.is_empty() && self.pods.is_empty() && self.labels.is_empty()
+    /// Whether no container is left out.
+    pub fn selects_all_containers(&self) -> bool {
+        self.names.is_empty() && self.namespaces.is_empty() && self.pods.is_empty() && self.labels.is_empty() && self.k8s_names.is_empty()
     }
 }

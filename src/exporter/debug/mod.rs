@@ -1,7 +1,5 @@
 //! The debug exporter: events on the terminal, for people.
 
-mod cell;
-mod columns;
 mod config;
 mod terminal;
 #[cfg(test)]
@@ -11,10 +9,10 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use columns::Columns;
 pub use config::{Config, Format, Verbosity};
 
-use super::json::{JsonEncoder, JsonOptions};
+use super::json::{JsonEncoder, JsonOptions, push_indented};
+use super::table::{Columns, FieldChoice};
 use super::{BuildError, ExporterContext, ExporterKind, SettingError};
 use crate::batch::Batch;
 use crate::component::{BindError, BoxFuture, ExportError, Exporter, ExporterService, ExporterSource, ExporterStatus};
@@ -47,7 +45,7 @@ impl ExporterService for DebugService {
         let json = || JsonEncoder::bind(&source.schema, JsonOptions::default());
         let style = match (self.config.verbosity, self.config.format) {
             (Verbosity::Basic, _) => Style::Summary { pending: 0, shown: None },
-            (Verbosity::Normal, Format::Columns) => Style::Table { table: Columns::bind(&source.schema, None)?, header: false },
+            (Verbosity::Normal, Format::Columns) => Style::Table { table: self.table(&source)?, header: false },
             (Verbosity::Normal, Format::Json) => Style::Json(json()),
             (Verbosity::Detailed, _) => Style::Pretty { encoder: json(), line: Vec::new() },
         };
@@ -61,6 +59,15 @@ impl ExporterService for DebugService {
 
     fn stop(&self, _deadline: Duration) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
+    }
+}
+
+impl DebugService {
+    /// A table as wide as the terminal; not cut where there is none.
+    fn table(&self, source: &ExporterSource) -> Result<Columns, BindError> {
+        let mut table = Columns::bind(&source.schema, &FieldChoice::default())?;
+        table.fit(self.terminal.width);
+        Ok(table)
     }
 }
 
@@ -159,19 +166,9 @@ impl Style {
             Style::Pretty { encoder, line } => {
                 line.clear();
                 encoder.row(batch, row, line);
-                push_pretty(line, out);
+                push_indented(out, line, 0);
                 out.push(b'\n');
             }
         }
-    }
-}
-
-/// Indents a compact JSON object by two spaces per level.
-fn push_pretty(json: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    let done = serde_json::from_slice::<serde_json::Value>(json).and_then(|value| serde_json::to_writer_pretty(&mut *out, &value));
-    if done.is_err() {
-        out.truncate(start);
-        out.extend_from_slice(json);
     }
 }

@@ -1,6 +1,7 @@
 //! Standard output, shared by the gadgets of an exporter.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
 /// Where the text goes.
@@ -9,18 +10,21 @@ pub(super) struct Terminal {
     failing: Mutex<Option<String>>,
     /// Whether escape sequences for colours are welcome.
     pub color: bool,
+    /// Characters in a line, if it is a terminal.
+    pub width: Option<usize>,
 }
 
 impl Terminal {
     /// Standard output, coloured when it is a terminal and `NO_COLOR` is not set.
     pub fn stdout() -> Self {
         let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        Terminal::new(Box::new(io::stdout()), color)
+        let width = crate::kernel::terminal::width(io::stdout().as_fd());
+        Terminal { width, ..Terminal::new(Box::new(io::stdout()), color) }
     }
 
     /// Any writer.
     pub fn new(out: Box<dyn Write + Send>, color: bool) -> Self {
-        Terminal { out: Mutex::new(out), failing: Mutex::default(), color }
+        Terminal { out: Mutex::new(out), failing: Mutex::default(), color, width: None }
     }
 
     /// Writes `text` as one piece. A closed pipe is an error like any other.

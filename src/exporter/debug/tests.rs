@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use serde_json::json;
 
 use super::*;
-use crate::batch::{Element, FieldSpec, GadgetIdentity, Kind, Schema, SchemaBuilder, Source, SourceKind};
+use crate::batch::{FieldSpec, GadgetIdentity, Kind, Schema, SchemaBuilder, Source, SourceKind};
 use crate::telemetry::Ledger;
 
 #[derive(Clone, Default)]
@@ -133,43 +133,6 @@ fn a_closed_pipe_is_counted() {
         assert_eq!((totals.delivered, totals.in_flight()), (0, 0));
         assert!(totals.dropped.contains(&(DropReason::WriteFailed, 4)));
     }
-}
-
-#[test]
-fn cells_follow_their_annotations() {
-    let schema = schema(vec![
-        field("hex", Kind::Int(4), 0, 4, &[("columns.hex", "true"), ("columns.width", "type")]),
-        field("float", Kind::Float(4), 4, 4, &[("columns.precision", "3"), ("columns.width", "6")]),
-        field("start", Kind::Text, 8, 8, &[("columns.width", "4"), ("columns.ellipsis", "start")]),
-        field("middle", Kind::Text, 8, 8, &[("columns.width", "4"), ("columns.ellipsis", "middle")]),
-        field("none", Kind::Text, 8, 8, &[("columns.width", "9"), ("columns.maxwidth", "4"), ("columns.ellipsis", "none")]),
-        field("arr", Kind::Array(Element { size: 4, signed: false, float: false }), 8, 8, &[]),
-        FieldSpec::new("parent", Kind::Struct, Source::Parent),
-    ]);
-    let mut columns = Columns::bind(&schema, None).unwrap();
-    let mut batch = Batch::new(schema, 10, 1000);
-    let record = [&(-1i32).to_ne_bytes()[..], &1.5f32.to_ne_bytes(), b"abcdefgh"].concat();
-    batch.push(&record);
-    let mut out = Vec::new();
-    columns.header(&mut out);
-    columns.row(&batch, 0, &mut out);
-    let text = String::from_utf8(out).unwrap();
-    assert_eq!(text, "HEX         FLOAT  \u{2026}ART MI\u{2026}E NONE ARR\n0xffffffff  1.500  \u{2026}fgh ab\u{2026}h abcd <8 bytes>\n");
-}
-
-#[test]
-fn a_parent_shows_the_field_that_replaces_it_and_unknown_columns_are_refused() {
-    let mut parent = FieldSpec::new("src", Kind::Struct, Source::Parent);
-    parent.annotations.insert("columns.replace".into(), "src.addr".into());
-    let schema = schema(vec![parent, field("src.addr", Kind::Text, 0, 4, &[("columns.hidden", "true")])]);
-    let mut batch = Batch::new(schema.clone(), 10, 100);
-    batch.push(b"::1\0");
-    let (mut out, mut columns) = (Vec::new(), Columns::bind(&schema, None).unwrap());
-    columns.header(&mut out);
-    columns.row(&batch, 0, &mut out);
-    assert_eq!(out, b"SRC\n::1\n");
-    let error = Columns::bind(&schema, Some(&["src.adr".to_owned()])).map(|_| ()).unwrap_err();
-    assert!(error.to_string().ends_with("has no field \"src.adr\", did you mean \"src.addr\"?"));
 }
 
 #[test]

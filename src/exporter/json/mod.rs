@@ -5,6 +5,7 @@
 
 mod escape;
 mod fragments;
+mod indent;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -13,9 +14,10 @@ mod value;
 use std::sync::Arc;
 
 pub use escape::{push_escaped, push_hex, push_string};
+pub use indent::push_indented;
 pub use value::{push_float, push_integer, push_value};
 
-use crate::batch::{Batch, Decode, Dictionary, Schema, Value};
+use crate::batch::{Batch, Dictionary, Schema, Value};
 use fragments::Fragments;
 use plan::{Attribute, Op, Plan};
 
@@ -47,8 +49,8 @@ impl JsonEncoder {
         for (step, fragments) in self.plan.steps.iter().zip(&mut self.fragments) {
             out.extend_from_slice(&step.literal);
             match &step.op {
-                Op::Raw(field) => push_value(out, field.kind, Value::of(field.kind, field.window(bytes))),
-                Op::Decoded { from, decoder } => push_decoded(out, &mut self.scratch, &**decoder, from.window(bytes)),
+                Op::Raw(field) => push_value(out, field.kind, field.read(bytes)),
+                Op::Decoded { from, decoder } => push_decoded(out, &mut self.scratch, |out| from.decode(&**decoder, bytes, out)),
                 Op::Any(id, kind) => push_value(out, *kind, batch.value(row, *id, &mut self.scratch)),
                 Op::Group { column, members } => match batch.column(*column).and_then(|c| c.dictionary.as_deref()) {
                     Some(dictionary) => {
@@ -72,10 +74,10 @@ fn push_group(out: &mut Vec<u8>, members: &[Attribute], entry: u32, dictionary: 
 }
 
 /// Decodes straight into the output; only text that needs escaping is moved through `scratch`.
-fn push_decoded(out: &mut Vec<u8>, scratch: &mut Vec<u8>, decoder: &dyn Decode, raw: &[u8]) {
+fn push_decoded(out: &mut Vec<u8>, scratch: &mut Vec<u8>, decode: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'"');
     let start = out.len();
-    decoder.decode(raw, out);
+    decode(out);
     let text = out.get(start..).unwrap_or(&[]);
     if escape::clean_prefix(text) < text.len() {
         scratch.clear();

@@ -109,7 +109,7 @@ impl Compiler<'_> {
             return self.attribute(column, Attribute { literal, attribute, kind: field.kind });
         }
         let op = match &field.source {
-            Source::Row { .. } | Source::Tail { .. } => Op::Raw(bare(field)),
+            Source::Row { .. } | Source::Tail { .. } | Source::Rest { .. } | Source::Bits { .. } => Op::Raw(bare(field)),
             Source::Decoded { from, decoder } => match self.schema.field(*from) {
                 Some(from) => Op::Decoded { from: bare(from), decoder: decoder.clone() },
                 None => Op::Any(id, field.kind),

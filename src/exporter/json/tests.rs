@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::batch::{Element, FieldSpec, GadgetIdentity, Kind, SchemaBuilder, Source, SourceKind};
+use crate::batch::{Decode, Element, FieldSpec, GadgetIdentity, Kind, SchemaBuilder, Source, SourceKind};
 
 fn builder() -> SchemaBuilder {
     SchemaBuilder::new("open", SourceKind::Single, GadgetIdentity::default(), BTreeMap::new())
@@ -65,7 +65,8 @@ fn numbers_that_json_cannot_write_become_null_and_the_rest_is_exact() {
         (1.0, "1"),
         (0.1, "0.1"),
         (-2.5e-9, "-2.5e-9"),
-        (1e300, "1e300"),
+        (1e300, "1e+300"),
+        (1e20, "100000000000000000000"),
     ] {
         assert_eq!(single(Kind::Float(8), &number.to_ne_bytes()), format!("{{\"v\":{text}}}"));
     }

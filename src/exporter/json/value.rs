@@ -29,10 +29,12 @@ pub fn push_integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Appends a floating point number with as few digits as tell it from its neighbours; `null` when JSON has no way to write it.
+/// Appends a floating point number as JavaScript writes it, with as few digits as tell it from its neighbours; `null` when JSON has no
+/// way to write it.
 pub fn push_float(out: &mut Vec<u8>, number: f64, single: bool) {
     let size = number.abs();
     let plain = size == 0.0 || (1e-6..1e21).contains(&size);
+    let start = out.len();
     // Writing to a vector does not fail.
     let _ = match (number.is_finite(), plain, single) {
         (false, _, _) => out.write_all(b"null"),
@@ -41,6 +43,10 @@ pub fn push_float(out: &mut Vec<u8>, number: f64, single: bool) {
         (true, false, false) => write!(out, "{number:e}"),
         (true, false, true) => write!(out, "{:e}", number as f32),
     };
+    if number.is_finite() && size >= 1e21 {
+        let exponent = out.iter().skip(start).position(|b| *b == b'e').map_or(out.len(), |at| start + at + 1);
+        out.insert(exponent, b'+');
+    }
 }
 
 fn push_array(out: &mut Vec<u8>, element: Element, array: Value<'_>) {

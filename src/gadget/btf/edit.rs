@@ -81,6 +81,27 @@ impl Btf<'_> {
         Err(BtfError::Truncated { what: "changed type" })
     }
 
+    /// Puts another type, of any length, in the place of type `id`, one of its own.
+    ///
+    /// # Errors
+    /// When there is no such type, or the new bytes are not exactly one type.
+    pub fn replace(&mut self, id: u32, raw: &[u8]) -> Result<(), BtfError> {
+        if Type::decode(raw)?.1 != raw.len() {
+            return Err(BtfError::Truncated { what: "new type" });
+        }
+        let range = self.range(id).ok_or(BtfError::UnknownType { id })?;
+        let (old, new) = (range.len() as u32, raw.len() as u32);
+        if self.types.len() - range.len() + raw.len() > MAX_BYTES {
+            return Err(BtfError::TooLarge { bytes: self.types.len() + raw.len() });
+        }
+        self.types.to_mut().splice(range, raw.iter().copied());
+        let behind = id as usize - self.before().0;
+        for offset in self.offsets.iter_mut().skip(behind) {
+            *offset = *offset - old + new;
+        }
+        Ok(())
+    }
+
     /// The whole blob, as the kernel and aya read it.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER + self.types.len() + self.strings.len());

@@ -190,7 +190,7 @@ mod tests {
         [name, encode_info(kind, false, len)].iter().chain(words).flat_map(|w| w.to_le_bytes()).collect()
     }
 
-    /// A kernel with an int and a struct, and a module with a struct of both.
+    /// A kernel with an int and a struct, and a module with a struct of both and a function.
     fn kernel(folder: &Path) {
         let mut base = Btf::empty();
         let names = ["int", "device", "x"].map(|n| base.add_string(n).unwrap());

@@ -73,6 +73,20 @@ fn edits_keep_lengths() {
     assert!(btf.set_word(99, 0, 0).is_err() && btf.set_word(1, 400, 0).is_err());
 }
 
+/// A type of another length takes the place of one; those behind it keep their ids.
+#[test]
+fn replaces_types() {
+    let mut btf = by_hand();
+    let name = btf.add_string("other").unwrap();
+    btf.replace(2, &raw(Kind::Enum, false, 2, name, &[4, name, 1, name, 2])).unwrap();
+    let bytes = btf.to_bytes();
+    let again = Btf::parse(&bytes).unwrap();
+    assert_eq!((again.name(2), again.get(2).unwrap().values().count(), again.name(4)), ("other", 2, "thing___old"));
+    assert_eq!(btf.to_bytes(), again.to_bytes());
+    assert_eq!(btf.raw(4).unwrap(), again.raw(4).unwrap());
+    assert!(btf.replace(9, &raw(Kind::Ptr, false, 0, 0, &[1])).is_err());
+}
+
 /// Merged types refer to each other under their new ids and keep their names.
 #[test]
 fn merges_with_new_ids() {

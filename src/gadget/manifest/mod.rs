@@ -52,6 +52,36 @@ pub struct ParamNotes {
     pub description: String,
 }
 
+/// An annotation that somebody sets over the metadata's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotation {
+    /// The data source.
+    pub source: String,
+    /// Full name of the field; none for an annotation of the data source itself.
+    pub field: Option<String>,
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl std::str::FromStr for Annotation {
+    type Err = String;
+
+    /// `source:key=value` or `source.field:key=value` (`gadget-abi.md` section 1.9).
+    fn from_str(text: &str) -> Result<Self, String> {
+        let malformed = || format!("{text:?} is not of the form source:key=value or source.field:key=value");
+        let (place, pair) = text.split_once(':').ok_or_else(malformed)?;
+        let (key, value) = pair.split_once('=').ok_or_else(malformed)?;
+        let (source, field) = place.split_once('.').map_or((place, None), |(source, field)| (source, Some(field)));
+        if source.is_empty() || key.is_empty() || value.is_empty() || key.contains(':') || field.is_some_and(str::is_empty) {
+            return Err(malformed());
+        }
+        let (field, key, value) = (field.map(str::to_owned), key.to_owned(), value.to_owned());
+        Ok(Annotation { source: source.to_owned(), field, key, value })
+    }
+}
+
 /// A gadget's metadata. All keys are lower case, look-ups ignore case.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Manifest {
@@ -80,6 +110,25 @@ impl Manifest {
         let text = |path: &str| root.get(path).and_then(Node::text).unwrap_or_default().to_owned();
         let annotations = root.get("annotations").map(Node::flatten).unwrap_or_default();
         Ok(Manifest { name: text("name"), description: text("description"), annotations, root })
+    }
+
+    /// Sets an annotation of a data source, or of one of its fields, over what the metadata says.
+    pub fn annotate(&mut self, annotation: &Annotation) {
+        let source = self.root.entry("datasources").entry(&annotation.source);
+        let node = match &annotation.field {
+            None => source,
+            Some(field) => {
+                let fields = source.entry("fields");
+                // Said under the literal name, it goes before a nested node of the same path; what that says is kept.
+                let known = fields.get(field).cloned();
+                let node = fields.entry(field);
+                if let (Node::Null, Some(known)) = (&*node, known) {
+                    *node = known;
+                }
+                node
+            }
+        };
+        *node.entry("annotations").entry(&annotation.key) = Node::Scalar(annotation.value.clone());
     }
 
     /// A value by dotted path, the longest literal key first.

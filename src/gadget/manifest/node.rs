@@ -26,7 +26,7 @@ pub enum Node {
 impl Node {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, serde_saphyr::Error> {
         let budget = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_nodes: MAX_NODES, max_documents: 1, max_aliases: 1000 };
-        let options = serde_saphyr::options! { budget: budget, with_snippet: false };
+        let options = serde_saphyr::options! { budget: budget, with_snippet: false, strict_booleans: true };
         serde_saphyr::from_slice_with_options::<Option<Node>>(bytes, options).map(Option::unwrap_or_default)
     }
 
@@ -43,6 +43,17 @@ impl Node {
         match self {
             Node::Map(map) => map.get(&key.to_lowercase()),
             _ => None,
+        }
+    }
+
+    /// The value under one literal key, put there when it was missing; a value that is no mapping gives way to one.
+    pub(super) fn entry(&mut self, key: &str) -> &mut Node {
+        if !matches!(self, Node::Map(_)) {
+            *self = Node::Map(BTreeMap::new());
+        }
+        match self {
+            Node::Map(map) => map.entry(key.to_lowercase()).or_default(),
+            other => other,
         }
     }
 

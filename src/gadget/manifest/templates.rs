@@ -45,7 +45,7 @@ pub fn template(name: &str) -> Option<Annotations> {
         "mntns_id" => const { &[width("12"), RIGHT, HIDDEN, about("Inode of the mount namespace")] },
         "netns_id" => const { &[width("12"), RIGHT, HIDDEN, about("Inode of the network namespace")] },
         "l4endpoint" => const { &[min("22"), width("40"), max("52"), MIDDLE] },
-        "syscall" => const { &[width("18"), max("28")] },
+        "syscall" => const { &[width("18"), max("28"), about("System call")] },
         "user_stack" => const { &[HIDDEN, about("Stack of the user space code")] },
         _ => return None,
     })

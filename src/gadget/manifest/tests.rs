@@ -43,6 +43,48 @@ fn finds_keys_without_regard_to_case() {
     assert_eq!(manifest.attach_to("ig_execve_e"), Some("gadget_program_disabled"));
 }
 
+/// `y`, `no` and `off` are words, not truth values: fields are called so.
+#[test]
+fn only_true_and_false_are_truth_values() {
+    let manifest = Manifest::parse(b"y: n\nno: off\non: true\nvalue: 1.5").unwrap();
+    let text = |key: &str| manifest.get(key).and_then(Node::text);
+    assert_eq!((text("y"), text("no"), text("on"), text("value")), (Some("n"), Some("off"), Some("true"), Some("1.5")));
+}
+
+/// Every template of the ABI, with its widths and flags.
+#[test]
+fn templates_are_those_of_the_abi() {
+    let (right, middle, hidden) = ("columns.alignment=right", "columns.ellipsis=middle", "columns.hidden=true");
+    let shown = |name: &str| {
+        let known = template(name).unwrap_or_else(|| panic!("no template {name}"));
+        known.iter().filter(|(k, _)| *k != "description").map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ")
+    };
+    let width = |n: u8| format!("columns.width={n}");
+    for (names, expected) in [
+        ("timestamp", format!("{} columns.maxwidth=35 columns.ellipsis=end {hidden}", width(35))),
+        ("bytes", format!("{} {right}", width(10))),
+        ("duration", format!("{} {right}", width(20))),
+        ("node pod", format!("{} {middle}", width(30))),
+        ("container namespace containerImageName containerImageDigest", width(30)),
+        ("containerPid", format!("{} {right} {hidden}", width(6))),
+        ("containerStartedAt", format!("{} {hidden}", width(35))),
+        ("comm", "columns.maxwidth=16".to_owned()),
+        ("pcomm", format!("columns.maxwidth=16 {hidden}")),
+        ("errorString", width(12)),
+        ("pid tid", format!("columns.minwidth=7 {right}")),
+        ("ppid ptid", format!("columns.minwidth=7 {right} {hidden}")),
+        ("uid gid", format!("columns.minwidth=8 {right}")),
+        ("ns mntns_id netns_id", format!("{} {right} {hidden}", width(12))),
+        ("l4endpoint", format!("columns.minwidth=22 {} columns.maxwidth=52 {middle}", width(40))),
+        ("syscall", format!("{} columns.maxwidth=28", width(18))),
+        ("user_stack", hidden.to_owned()),
+    ] {
+        names.split(' ').for_each(|name| assert_eq!(shown(name), expected, "{name}"));
+    }
+    assert!(template("nothing").is_none());
+    assert!(templates_of_type("gadget_ptid").is_none() && templates_of_type("pid").is_none() && templates_of_type("gadget_pid").is_some());
+}
+
 /// A look-up prefers the longest literal key and falls back to nesting.
 #[test]
 fn prefers_the_longest_literal_key() {
@@ -88,5 +130,23 @@ proptest::proptest! {
         bytes[at] = byte;
         let _ = Manifest::parse(&bytes);
         let _ = Manifest::parse(&bytes[..cut]);
+    }
+}
+
+/// An annotation set from outside wins over the metadata's, whatever its spelling there, and leaves the others.
+#[test]
+fn annotations_are_set_over_the_metadata() {
+    let text = "dataSources:\n  open:\n    annotations: {fetch-interval: 1s}\n    fields:\n      proc:\n        comm:\n          annotations: {columns.width: 8, columns: {alias: c}}\n";
+    let mut manifest = Manifest::parse(text.as_bytes()).unwrap();
+    for annotation in ["open:fetch-interval=2s", "open.proc.comm:columns.width=20", "open.new:description=a=b:c", "other:x=y"] {
+        manifest.annotate(&annotation.parse().unwrap());
+    }
+    let field = |name: &str, key: &str| manifest.field("open", name).annotations.get(key).cloned().unwrap_or_default();
+    assert_eq!(manifest.source("open").annotations["fetch-interval"], "2s");
+    assert_eq!((field("proc.comm", "columns.width"), field("proc.comm", "columns.alias")), ("20".to_owned(), "c".to_owned()));
+    assert_eq!(field("new", "description"), "a=b:c");
+    assert_eq!(manifest.source("other").annotations["x"], "y");
+    for malformed in ["open", "open:x", ":x=y", "open.:x=y", "open:=y", "open:x=", "open:a:b=c"] {
+        assert!(malformed.parse::<Annotation>().is_err(), "{malformed}");
     }
 }

@@ -8,12 +8,12 @@ mod tests;
 use super::btf::{Btf, BtfError, Kind};
 use super::elf::Elf;
 use super::manifest::Manifest;
-pub use host::{MAP_FETCH_COUNT, MAP_FETCH_INTERVAL, TRACE_PIPE};
-pub(super) use host::{fetch_params, for_source, of_host, packet_filters};
+pub use host::{INTERFACE, MAP_FETCH_COUNT, MAP_FETCH_INTERVAL, TRACE_PIPE};
+pub(super) use host::{fetch_params, for_source, of_host, packet_filters, synthetic};
 pub use kind::{ParamError, ParamKind};
 
-/// What full parameter names begin with.
-const PREFIX: &str = "operator.oci.ebpf.";
+/// What full parameter names may begin with.
+const PREFIXES: [&str; 2] = ["operator.oci.ebpf.", "operator.ebpf."];
 
 /// A parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,10 +57,11 @@ pub fn called<'p>(params: &'p [ParamSpec], name: &str) -> Vec<&'p ParamSpec> {
 
 /// The key in a name that may be a full one.
 fn bare(name: &str) -> &str {
-    match name.get(..PREFIX.len()) {
-        Some(head) if head.eq_ignore_ascii_case(PREFIX) => name.get(PREFIX.len()..).unwrap_or_default(),
-        _ => name,
-    }
+    let cut = |prefix: &&str| {
+        let head = name.get(..prefix.len()).filter(|head| head.eq_ignore_ascii_case(prefix))?;
+        name.get(head.len()..)
+    };
+    PREFIXES.iter().find_map(cut).unwrap_or(name)
 }
 
 /// Names that parameters have everywhere: typedef (or base type), variable, key, tag.

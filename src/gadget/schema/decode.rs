@@ -1,6 +1,6 @@
 //! Text of the two kinds of values that only the gadget's own types can explain: argument vectors and enums.
 
-use crate::batch::{Decode, Kind};
+use crate::batch::Decode;
 use crate::gadget::btf::{Btf, BtfError};
 
 /// NUL-separated arguments, shown with blanks between them.
@@ -14,9 +14,10 @@ impl Decode for Arguments {
     }
 }
 
-/// Names of an enum's values, as the object knows them.
+/// Names of an enum's values.
 pub(super) struct Enum {
-    values: Vec<(i128, Box<str>)>,
+    /// In the order of declaration, extended to 64 bits.
+    values: Vec<(u64, Box<str>)>,
     signed: bool,
     /// Of a bit set: what stands between the names.
     separator: Option<Box<str>>,
@@ -24,22 +25,21 @@ pub(super) struct Enum {
 
 impl Enum {
     /// The names of enum `id`. One whose own name ends in `_set` is a bit set.
-    pub(super) fn new(btf: &Btf<'_>, id: u32, kind: Kind, separator: Option<String>) -> Result<Self, BtfError> {
+    pub(super) fn new(btf: &Btf<'_>, id: u32, separator: &str) -> Result<Self, BtfError> {
         let t = btf.get(id)?;
-        let values = t.values().map(|v| Ok((v.value, btf.string(v.name)?.into()))).collect::<Result<_, BtfError>>()?;
+        let values = t.values().map(|v| Ok((v.value as u64, btf.string(v.name)?.into()))).collect::<Result<_, BtfError>>()?;
         let is_set = btf.string(t.name)?.ends_with("_set");
-        let separator = is_set.then(|| separator.unwrap_or_else(|| "|".to_owned()).into());
-        Ok(Enum { values, signed: matches!(kind, Kind::Int(_)), separator })
+        Ok(Enum { values, signed: t.flag, separator: is_set.then(|| separator.into()) })
     }
 
-    fn value(&self, raw: &[u8]) -> i128 {
+    fn value(&self, raw: &[u8]) -> u64 {
         let mut wide = [0u8; 8];
         for (to, from) in wide.iter_mut().zip(raw) {
             *to = *from;
         }
         let unused = 64 - 8 * raw.len().clamp(1, 8) as u32;
         let bits = u64::from_le_bytes(wide);
-        if self.signed { i128::from((bits << unused) as i64 >> unused) } else { i128::from(bits) }
+        if self.signed { ((bits << unused) as i64 >> unused) as u64 } else { bits }
     }
 }
 

@@ -1,13 +1,22 @@
 //! From a struct in BTF and the metadata about it to the raw fields of a data source.
 
 mod decode;
+mod enums;
+mod error;
+mod kinds;
 mod notes;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::btf::{Btf, BtfError, Kind as BtfKind, Member};
+use super::btf::{Btf, BtfError, Member};
 use super::manifest::Manifest;
-use crate::batch::{Element, FieldSpec, GadgetIdentity, Kind, SchemaBuilder, SchemaError, Source, SourceKind};
+use crate::batch::{FieldId, FieldSpec, GadgetIdentity, Kind, SchemaBuilder, Source, SourceKind};
+pub(super) use enums::KernelTypes;
+use enums::Pending;
+pub use error::FieldsError;
 pub use notes::Place;
 
 /// Largest record, in bytes.
@@ -16,37 +25,17 @@ const MAX_FIELDS: usize = 2048;
 const MAX_NESTING: usize = 16;
 const MAX_NAME: usize = 256;
 
-/// Why no fields could be made of a struct.
-#[derive(Debug, thiserror::Error)]
-pub enum FieldsError {
-    /// Its types are broken.
-    #[error("read the types of data source {source_name:?}")]
-    Btf {
-        /// The data source.
-        source_name: String,
-        /// Why.
-        source: BtfError,
-    },
-    /// Two fields of one name.
-    #[error("add a field of the record")]
-    Duplicate(#[from] SchemaError),
-    /// Too many fields, nested too deeply, a name too long, a member outside of its struct.
-    #[error("the record of data source {source_name:?} is out of bounds: {what}")]
-    Limit {
-        /// The data source.
-        source_name: String,
-        /// Which bound.
-        what: String,
-    },
-}
-
 /// Fields of one data source in the making.
 pub(super) struct Fields<'a> {
     btf: &'a Btf<'a>,
     manifest: &'a Manifest,
+    kernel: &'a KernelTypes,
     builder: SchemaBuilder,
     /// Tag of all fields that are being added.
     tag: Option<&'static str>,
+    /// Enum fields whose text has not been added yet, and names of the texts that have.
+    pending: Vec<Pending>,
+    texts: BTreeSet<String>,
 }
 
 /// A member with everything worked out.
@@ -55,26 +44,55 @@ struct Found<'b> {
     offset: u32,
     size: u32,
     types: Vec<&'b str>,
+    /// Of a bit field.
+    bits: Option<Source>,
+}
+
+impl Found<'_> {
+    fn window(&self) -> Source {
+        self.bits.clone().unwrap_or(Source::Row { offset: self.offset, size: self.size })
+    }
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(btf: &'a Btf<'a>, manifest: &'a Manifest, name: &str, kind: SourceKind, gadget: &GadgetIdentity) -> Self {
+    pub(super) fn new(
+        btf: &'a Btf<'a>,
+        manifest: &'a Manifest,
+        kernel: &'a KernelTypes,
+        name: &str,
+        kind: SourceKind,
+        gadget: &GadgetIdentity,
+    ) -> Self {
         let builder = SchemaBuilder::new(name, kind, gadget.clone(), manifest.source(name).annotations);
-        Fields { btf, manifest, builder, tag: None }
+        Fields { btf, manifest, kernel, builder, tag: None, pending: Vec::new(), texts: BTreeSet::new() }
     }
 
     /// Adds the members of struct `id`, which starts at byte `base` of the record. Returns the struct's size.
     pub(super) fn add_struct(&mut self, id: u32, base: u32, tag: Option<&'static str>) -> Result<u32, FieldsError> {
         self.tag = tag;
         let size = self.size(id)?;
-        self.walk(id, &Place::top(), base, size, 0)?;
+        self.walk(id, &Place::top(self.btf.name(id)), base, size, 0)?;
+        self.add_enum_texts()?;
         Ok(size)
     }
 
     /// Adds the bytes behind the fixed part, if the metadata names a field for them.
     pub(super) fn add_rest(&mut self, fixed: u32) -> Result<(), FieldsError> {
-        let Some(name) = self.builder.annotations().get("ebpf.rest.name").cloned() else { return Ok(()) };
-        self.add(name, Kind::Bytes, Source::Row { offset: fixed, size: u32::from(u16::MAX) }, &[], &Place::top())
+        let note = |key: &str| self.builder.annotations().get(key).filter(|v| !v.is_empty()).cloned();
+        let Some(name) = note("ebpf.rest.name") else { return Ok(()) };
+        let length = note("ebpf.rest.len").map(|field| self.rest_length(field)).transpose()?;
+        self.add(name, Kind::Bytes, Source::Rest { offset: fixed, length }, &[], &Place::default())?;
+        Ok(())
+    }
+
+    /// First byte of the field that limits the rest.
+    fn rest_length(&self, field: String) -> Result<u32, FieldsError> {
+        let unusable = |field, problem| FieldsError::Rest { source_name: self.builder.name().to_owned(), field, problem };
+        match self.builder.find(&field).and_then(|id| self.builder.field(id)) {
+            Some(FieldSpec { kind: Kind::Uint(4), source: Source::Row { offset, .. }, .. }) => Ok(*offset),
+            Some(_) => Err(unusable(field, "is no unsigned integer of 4 bytes")),
+            None => Err(unusable(field, "is not there")),
+        }
     }
 
     /// The raw fields; what the metadata says about others waits for whoever adds them.
@@ -82,7 +100,9 @@ impl<'a> Fields<'a> {
         let name = self.builder.name().to_owned();
         for field in self.manifest.fields(&name) {
             if self.builder.find(field).is_none() {
-                self.builder.annotate(field, notes::expand(self.manifest.field(&name, field), field).annotations);
+                let notes = notes::expand(self.manifest.field(&name, field), field);
+                self.builder.annotate(field, notes.annotations);
+                self.builder.tag(field, notes.tags);
             }
         }
         self.builder
@@ -117,28 +137,71 @@ impl<'a> Fields<'a> {
         let Some(found) = self.found(member, base, struct_size)? else { return Ok(()) };
         let direct = self.btf.get(member.type_id).map_err(|e| self.broken(e))?;
         if direct.kind.is_composite() {
-            let inner = if name.is_empty() { place.clone() } else { place.join(name, self.btf.name(member.type_id)) };
-            if !name.is_empty() {
-                let window = Source::Row { offset: found.offset, size: found.size };
-                self.add(inner.path.clone(), Kind::Struct, window, &found.types, place)?;
-            }
-            return self.walk(member.type_id, &inner, found.offset, found.size, depth + 1);
+            return self.parent(member.type_id, name, &found, place, depth);
         }
         if name.is_empty() {
             return Ok(());
         }
         let full = place.full(name);
-        match found.types.iter().find(|t| t.starts_with("gadget_t")).copied() {
+        let special = found.types.iter().find(|t| t.starts_with("gadget_t")).copied().filter(|_| found.bits.is_none());
+        match special {
             Some("gadget_timestamp") if found.size == 8 => {
-                self.add(full, Kind::Uint(8), Source::BootTime { offset: found.offset }, &found.types, place)
+                self.add(full, Kind::Uint(8), Source::BootTime { offset: found.offset }, &found.types, place)?;
             }
             Some("gadget_tail") if found.size == 4 => {
                 let shown = full.strip_suffix("_raw").unwrap_or(&full).to_owned();
-                self.add(shown, Kind::Text, Source::Tail { offset: found.offset }, &found.types, place)
+                self.add(shown, Kind::Text, Source::Tail { offset: found.offset }, &found.types, place)?;
             }
-            Some("gadget_tail_args") if found.size == 4 => self.add_args(&full, &found, place),
-            _ => self.plain(member, full, &found, place),
+            Some("gadget_tail_args") if found.size == 4 => self.add_args(&full, &found, place)?,
+            _ => {
+                let Some(kind) = kinds::of(self.btf, found.id, &found.types).map_err(|e| self.broken(e))? else { return Ok(()) };
+                let source = self.add(full, kind, found.window(), &found.types, place)?;
+                if direct.kind.is_enum() {
+                    self.add_enum(source, member.type_id);
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// Adds a struct or union and its members; those of an anonymous one belong to the struct around it.
+    fn parent(&mut self, id: u32, name: &str, found: &Found<'_>, place: &Place, depth: usize) -> Result<(), FieldsError> {
+        if name.is_empty() {
+            return self.walk(id, place, found.offset, found.size, depth + 1);
+        }
+        let inner = place.join(name, self.btf.name(id));
+        let parent = self.add(inner.path.clone(), Kind::Struct, found.window(), &found.types, place)?;
+        self.walk(id, &inner, found.offset, found.size, depth + 1)?;
+        let is_childless = parent.index() + 1 == self.builder.fields().len();
+        if let Some(field) = self.builder.field_mut(parent).filter(|_| is_childless) {
+            field.kind = Kind::Bytes;
+        }
+        Ok(())
+    }
+
+    /// Hides an enum field and notes which text is to be made of it.
+    fn add_enum(&mut self, source: FieldId, id: u32) {
+        let Some(field) = self.builder.field_mut(source) else { return };
+        field.hidden = true;
+        let pending = Pending::of(field, source, id);
+        self.pending.extend(pending);
+    }
+
+    fn add_enum_texts(&mut self) -> Result<(), FieldsError> {
+        for Pending { source, id, target, separator } in std::mem::take(&mut self.pending) {
+            // Two numbers may name the same text: the first one makes it.
+            if !self.texts.insert(target.clone()) {
+                continue;
+            }
+            let names = self.kernel.names(self.btf, id, &separator).map_err(|e| self.broken(e))?;
+            let order = self.builder.field(source).map_or(0, |f| f.order);
+            let decoded = Source::Decoded { from: source, decoder: Arc::new(names) };
+            self.check_room()?;
+            let mut spec = self.spec(target, Kind::Text, decoded, &[], &Place::default()).order(order);
+            spec.tags.retain(|tag| !tag.starts_with("name:") && tag != "src:ebpf");
+            self.builder.add(spec)?;
+        }
+        Ok(())
     }
 
     /// Where a member is; `None` for one that becomes no field.
@@ -148,13 +211,27 @@ impl<'a> Fields<'a> {
             Ok(0) | Err(BtfError::Size { .. }) => return Ok(None),
             other => other.map_err(|e| self.broken(e))?,
         };
-        let inner = member.bit_offset / 8;
-        if u64::from(inner) + size > u64::from(struct_size) {
-            // A bit field's underlying type may reach beyond the struct.
-            return if member.bit_size > 0 { Ok(None) } else { Err(self.limit("a member reaches beyond its struct".to_owned())) };
-        }
         let (id, types) = self.chain(member.type_id)?;
-        Ok(Some(Found { id, offset: base + inner, size: size as u32, types }))
+        let bits = match (member.bit_size, member.bit_offset % 8) {
+            (0, 0) => None,
+            (0, _) => Some(btf.get(id).ok().and_then(|t| t.int()).map_or(0, |int| u32::from(int.bits))),
+            (width, _) => Some(width),
+        };
+        let inner = member.bit_offset / 8;
+        let end = bits.map_or(u64::from(inner) + size, |width| (u64::from(member.bit_offset) + u64::from(width)).div_ceil(8));
+        if end > u64::from(struct_size) {
+            return Err(self.limit("a member reaches beyond its struct".to_owned()));
+        }
+        let offset = base + inner;
+        let bits = match bits {
+            Some(width @ 1..=64) => {
+                let (shift, width) = ((member.bit_offset % 8) as u8, width as u8);
+                Some(Source::Bits { offset, size: (shift + width).div_ceil(8), shift, width })
+            }
+            Some(_) => return Ok(None),
+            None => None,
+        };
+        Ok(Some(Found { id, offset, size: size as u32, types, bits }))
     }
 
     /// The base type and all names on the way, through arrays too.
@@ -178,58 +255,21 @@ impl<'a> Fields<'a> {
         let raw = self.spec(format!("{shown}_raw"), Kind::Bytes, Source::Tail { offset: found.offset }, &found.types, place);
         let from = self.builder.add(FieldSpec { json_skip: true, hidden: true, ..raw })?;
         let decoded = Source::Decoded { from, decoder: Arc::new(decode::Arguments) };
-        self.add(shown.to_owned(), Kind::Text, decoded, &[], place)
+        self.add(shown.to_owned(), Kind::Text, decoded, &[], place)?;
+        Ok(())
     }
 
-    fn plain(&mut self, member: &Member, full: String, found: &Found<'_>, place: &Place) -> Result<(), FieldsError> {
-        let Some(kind) = self.kind(found)? else { return Ok(()) };
-        let window = Source::Row { offset: found.offset, size: found.size };
-        let mut spec = self.spec(full, kind, window, &found.types, place);
-        let direct = self.btf.get(member.type_id).map_err(|e| self.broken(e))?;
-        let target = if direct.kind.is_enum() { notes::enum_target(&spec) } else { None };
-        let Some(target) = target else {
-            self.check_room()?;
-            self.builder.add(spec)?;
-            return Ok(());
-        };
-        spec.hidden = true;
-        let separator = spec.annotations.get("ebpf.formatter.bitfield.separator").cloned();
-        let decoder = decode::Enum::new(self.btf, member.type_id, kind, separator).map_err(|e| self.broken(e))?;
-        let from = self.builder.add(spec)?;
-        if self.builder.fields().iter().any(|f| f.name == target) {
-            return Ok(());
-        }
-        self.add(target, Kind::Text, Source::Decoded { from, decoder: Arc::new(decoder) }, &[], place)
-    }
-
-    fn kind(&self, found: &Found<'_>) -> Result<Option<Kind>, FieldsError> {
-        let t = self.btf.get(found.id).map_err(|e| self.broken(e))?;
-        let Some(array) = t.array() else { return Ok(scalar(self.btf, found.id)) };
-        let element = self.btf.peel(array.element).map_err(|e| self.broken(e))?;
-        if self.btf.get(element).map_err(|e| self.broken(e))?.kind == BtfKind::Array {
-            return Ok(Some(Kind::Bytes));
-        }
-        let is_text = found.types.contains(&"char") && matches!(scalar(self.btf, element), Some(Kind::Int(1)));
-        Ok(match scalar(self.btf, element) {
-            _ if is_text => Some(Kind::Text),
-            Some(Kind::Int(size)) => Some(Kind::Array(Element { size, signed: true, float: false })),
-            Some(Kind::Uint(size)) => Some(Kind::Array(Element { size, signed: false, float: false })),
-            Some(Kind::Bool) => Some(Kind::Array(Element { size: 1, signed: false, float: false })),
-            Some(Kind::Float(size)) => Some(Kind::Array(Element { size, signed: false, float: true })),
-            _ => None,
-        })
-    }
-
-    fn add(&mut self, name: String, kind: Kind, source: Source, types: &[&str], place: &Place) -> Result<(), FieldsError> {
+    fn add(&mut self, name: String, kind: Kind, source: Source, types: &[&str], place: &Place) -> Result<FieldId, FieldsError> {
         self.check_room()?;
         let spec = self.spec(name, kind, source, types, place);
-        self.builder.add(spec)?;
-        Ok(())
+        Ok(self.builder.add(spec)?)
     }
 
     fn spec(&self, name: String, kind: Kind, source: Source, types: &[&str], place: &Place) -> FieldSpec {
         let mut spec = FieldSpec::new(name, kind, source).order(self.builder.fields().len() as i32);
         spec.types = types.iter().map(|t| (*t).to_owned()).collect();
+        spec.tags.push(format!("name:{}", spec.leaf()));
+        spec.tags.push("src:ebpf".to_owned());
         spec.tags.extend(self.tag.map(str::to_owned));
         let notes = self.manifest.field(self.builder.name(), &spec.name);
         notes::annotate(&mut spec, notes, place);
@@ -254,24 +294,5 @@ impl<'a> Fields<'a> {
 
     fn limit(&self, what: String) -> FieldsError {
         FieldsError::Limit { source_name: self.builder.name().to_owned(), what }
-    }
-}
-
-/// Kind of a number; `None` for everything else, 128-bit integers included.
-fn scalar(btf: &Btf<'_>, id: u32) -> Option<Kind> {
-    let t = btf.get(id).ok()?;
-    let size = u8::try_from(t.word).ok().filter(|size| matches!(size, 1 | 2 | 4 | 8));
-    match t.kind {
-        BtfKind::Int => {
-            let (int, size) = (t.int()?, size?);
-            Some(match int {
-                _ if int.bool => Kind::Bool,
-                _ if int.signed => Kind::Int(size),
-                _ => Kind::Uint(size),
-            })
-        }
-        BtfKind::Enum | BtfKind::Enum64 => Some(if t.flag { Kind::Int(size?) } else { Kind::Uint(size?) }),
-        BtfKind::Float => size.filter(|s| *s >= 4).map(Kind::Float),
-        _ => None,
     }
 }

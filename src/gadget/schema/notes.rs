@@ -18,8 +18,9 @@ pub struct Place {
 }
 
 impl Place {
-    pub(super) fn top() -> Self {
-        Self::default()
+    /// In the record itself, which is of a type of this name.
+    pub(super) fn top(type_name: &str) -> Self {
+        Place { path: String::new(), parent_type: type_name.to_owned() }
     }
 
     /// Full name of a member here.
@@ -79,9 +80,9 @@ fn metric(type_name: &str) -> Option<&'static str> {
 
 /// Full name of the field that shows an enum's names: the annotation, or the field's own name without `_raw`.
 pub(super) fn enum_target(spec: &FieldSpec) -> Option<String> {
-    let leaf = match spec.annotations.get("ebpf.formatter.enum") {
+    let leaf = match spec.annotations.get("ebpf.formatter.enum").filter(|target| !target.is_empty()) {
         Some(target) => target.as_str(),
-        None => spec.leaf().strip_suffix("_raw")?,
+        None => spec.leaf().strip_suffix("_raw").filter(|name| !name.is_empty())?,
     };
     Some(match spec.parent() {
         Some(parent) => format!("{parent}.{leaf}"),

@@ -4,12 +4,12 @@
 
 mod answers;
 mod clock;
+mod datasec;
 mod edit;
 mod error;
 mod extension;
 mod flexible;
 mod host;
-mod initial;
 mod kconfig;
 mod ksyms;
 mod limits;
@@ -26,7 +26,6 @@ use std::collections::BTreeMap;
 
 pub use error::PrepareError;
 pub use host::Host;
-pub use initial::Slot;
 
 use crate::gadget::btf::{Btf, KernelTypes};
 use crate::gadget::elf::Elf;
@@ -64,8 +63,6 @@ pub struct Prepared {
     pub target_btf: Vec<u8>,
     /// Section of each program before anything was renamed.
     pub sections: BTreeMap<String, String>,
-    /// What program arrays and maps of maps are to hold once everything is loaded.
-    pub initial: Vec<Slot>,
     /// Kernel modules whose functions are called: the descriptors of their types go into `fd_array` from index 1 on, in this order.
     pub modules: Vec<String>,
     /// What was changed.
@@ -108,7 +105,6 @@ pub fn prepare(object: &[u8], target: &Target<'_>) -> Result<Prepared, PrepareEr
     let mut btf = Btf::parse(&blob)?;
     let mut changes = Changes::default();
     limits::check_maps(&btf)?;
-    let initial = initial::values(&editor, &btf)?;
     let renamed = sections::rename(&mut editor, &mut changes)?;
     if !target.facts.has_boot_clock() {
         changes.boot_clock = clock::replace(&mut editor)?;
@@ -118,9 +114,10 @@ pub fn prepare(object: &[u8], target: &Target<'_>) -> Result<Prepared, PrepareEr
     kconfig::resolve(&mut editor, &mut btf, target, &mut changes)?;
     let modules = ksyms::resolve(&mut editor, &mut btf, target, &mut changes)?;
     let types = relocations::rewrite(&mut editor, &mut btf, &renamed, target, &mut changes)?;
+    datasec::place(&editor, &mut btf)?;
     editor.blank(".rel.BTF");
     editor.blank(".rel.BTF.ext");
     shield::check(&editor, &btf)?;
     *editor.data_mut(btf_section)? = btf.to_bytes();
-    Ok(Prepared { object: editor.finish()?, target_btf: types.to_bytes(), sections, initial, modules, changes })
+    Ok(Prepared { object: editor.finish()?, target_btf: types.to_bytes(), sections, modules, changes })
 }

@@ -69,6 +69,94 @@ fn relocate(object: &[u8], target: &[u8]) -> Result<aya_obj::Object, String> {
     Ok(object)
 }
 
+/// A kernel that has `enum wide` with 64 bits, and a module `driver` with `struct driver { device x; int count }` and a function `drive`.
+fn kernel_with_module(folder: &std::path::Path) -> KernelTypes {
+    let raw = |kind, len, name: u32, words: &[u32]| -> Vec<u8> {
+        let head = [name, crate::gadget::btf::encode_info(kind, false, len)];
+        head.iter().chain(words).flat_map(|w| w.to_le_bytes()).collect()
+    };
+    let mut base = Btf::empty();
+    let [int, device, x, wide, one] = ["int", "device", "x", "wide", "WIDE_ONE"].map(|n| base.add_string(n).unwrap());
+    base.add_type(&raw(Kind::Int, 0, int, &[4, 1 << 24 | 32])).unwrap();
+    base.add_type(&raw(Kind::Struct, 1, device, &[4, x, 1, 0])).unwrap();
+    base.add_type(&raw(Kind::Enum64, 1, wide, &[8, one, 2, 1])).unwrap();
+    std::fs::write(folder.join("vmlinux"), base.to_bytes()).unwrap();
+    let strings = b"driver\0count\0drive\0";
+    let at = 1 + "int.device.x.wide.WIDE_ONE.".len() as u32;
+    let mut types = raw(Kind::Struct, 2, at, &[8, x, 2, 0, at + 7, 1, 32]);
+    types.extend(raw(Kind::FuncProto, 0, 0, &[1]));
+    types.extend(raw(Kind::Func, 1, at + 13, &[5]));
+    let lengths = [24, 0, types.len(), types.len(), strings.len()];
+    let header = lengths.iter().flat_map(|n| (*n as u32).to_le_bytes());
+    let blob: Vec<u8> = [0x9f, 0xeb, 1, 0].into_iter().chain(header).chain(types).chain(*strings).collect();
+    std::fs::write(folder.join("driver"), blob).unwrap();
+    KernelTypes::read(&Places { folder: folder.to_owned(), files: Vec::new(), running: Default::default() }, None).unwrap()
+}
+
+struct OldFacts;
+
+impl KernelFacts for OldFacts {
+    fn version(&self) -> u32 {
+        5 << 16 | 4 << 8
+    }
+
+    fn config(&self, _option: &str) -> Option<String> {
+        None
+    }
+
+    fn symbol(&self, _name: &str) -> Option<u64> {
+        None
+    }
+
+    fn has_boot_clock(&self) -> bool {
+        false
+    }
+}
+
+fn code() -> Option<Prepared> {
+    let object = fixture::compile(include_str!("testdata/code.bpf.c"))?;
+    let folder = tempfile::tempdir().unwrap();
+    let kernel = kernel_with_module(folder.path());
+    Some(prepare(&object, &Target { btf: &kernel, facts: &OldFacts }).unwrap())
+}
+
+fn instructions(prepared: &Prepared, section: &str) -> Vec<[u8; 8]> {
+    let elf = Elf::parse(&prepared.object).unwrap();
+    elf.section(section).unwrap().data.chunks_exact(8).map(|i| i.try_into().unwrap()).collect()
+}
+
+/// A missing clock gives 0; hidden functions are static.
+#[test]
+fn adapts_code() {
+    let Some(prepared) = code() else { return };
+    assert_eq!((prepared.changes.boot_clock, prepared.changes.hidden.as_slice()), (2, &["hidden".to_owned()][..]));
+    let zero = [0xb7, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(instructions(&prepared, "kprobe/x").iter().filter(|i| **i == zero).count(), 2);
+}
+
+/// Functions of modules are called through the module's place in `fd_array`; a module's struct is relocated against.
+#[test]
+fn resolves_what_modules_have() {
+    let Some(prepared) = code() else { return };
+    assert_eq!(prepared.modules, ["driver"]);
+    let call = [0x85, 0x20, 1, 0, 6, 0, 0, 0];
+    assert!(instructions(&prepared, "kprobe/y").contains(&call), "{:x?}", instructions(&prepared, "kprobe/y"));
+    let object = relocate(&prepared.object, &prepared.target_btf).unwrap();
+    let module = &object.functions[&object.programs["module"].function_key()];
+    assert!(module.instructions.iter().any(|i| i.off == 4), "count is behind a device of 4 bytes");
+}
+
+/// An enumerator of an enum that the kernel has with 64 bits has all of them; one that is not there poisons the instruction.
+#[test]
+fn answers_questions_about_enumerators() {
+    let Some(prepared) = code() else { return };
+    let ask = instructions(&prepared, "kprobe/z");
+    let at = ask.iter().position(|i| i[0] == 0x18 && i[4..] == [2, 0, 0, 0]).unwrap();
+    assert_eq!(ask[at + 1][4..], [1, 0, 0, 0]);
+    let poison = [0x85, 0, 0, 0, 0x10, 0x23, 0xad, 0x0b];
+    assert_eq!(instructions(&prepared, "kprobe/w").iter().filter(|i| **i == poison).count(), 2);
+}
+
 /// Everything the loader does with aya-obj short of the kernel.
 fn link(prepared: &Prepared) -> Result<(), String> {
     let mut object = relocate(&prepared.object, &prepared.target_btf)?;

@@ -1,9 +1,13 @@
 //! Programs that are attached once per container, network namespace or file of a container, as containers come and go.
 
+mod dispatcher;
 mod namespaces;
+mod shared;
 mod socket;
 mod tc;
-mod uprobe;
+#[cfg(test)]
+mod tests;
+pub mod uprobe;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,6 +45,10 @@ impl Workload {
 
 /// One kind of attachment. Called from one thread that may block, never from the one that reads records.
 trait Scope: Send {
+    /// Makes what all workloads share, once, before the first of them.
+    fn start(&mut self) -> Result<(), LoadError> {
+        Ok(())
+    }
     /// Covers a workload. What cannot be covered because it is not there (a library, a symbol) is a debug message, not an error.
     fn add(&mut self, workload: &Workload) -> Result<(), LoadError>;
     /// Lets go of a workload that was added.
@@ -55,7 +63,14 @@ pub struct Scoped {
 
 impl Scoped {
     /// `None` when there is nothing that containers matter to.
-    pub(super) fn of(gadget: &str, programs: Vec<LoadedProgram>, namespaces: Arc<Namespaces>, reads: bool) -> Option<Scoped> {
+    ///
+    /// `namespaces` are kept up to date for iterators that read them; `interface` is the only one that classifiers are attached to.
+    pub(super) fn of(
+        gadget: &str,
+        programs: Vec<LoadedProgram>,
+        namespaces: Option<Arc<Namespaces>>,
+        interface: Option<String>,
+    ) -> Option<Scoped> {
         let (mut uprobes, mut sockets, mut classifiers) = (Vec::new(), Vec::new(), Vec::new());
         for program in programs.into_iter().filter(|p| !p.switched_off) {
             match program.hook {
@@ -72,12 +87,20 @@ impl Scoped {
             scopes.push(Box::new(socket::SocketFilters::new(gadget, sockets)));
         }
         if !classifiers.is_empty() {
-            scopes.push(Box::new(tc::Classifiers::new(gadget, classifiers)));
+            scopes.push(Box::new(tc::Classifiers::new(gadget, classifiers, interface)));
         }
-        if reads {
+        if let Some(namespaces) = namespaces {
             scopes.push(Box::new(namespaces::Tracker::new(namespaces)));
         }
         (!scopes.is_empty()).then(|| Scoped { scopes, workloads: HashMap::new() })
+    }
+
+    /// Attaches what is attached whatever workloads there are. To be called once, before the first workload.
+    ///
+    /// # Errors
+    /// When the kernel refuses it, or the user named an interface that is not there.
+    pub fn start(&mut self) -> Result<(), LoadError> {
+        self.scopes.iter_mut().try_for_each(|scope| scope.start())
     }
 
     /// Covers a workload; one that is covered already is left alone. The errors are for the log: the gadget goes on.

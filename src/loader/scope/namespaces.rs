@@ -1,27 +1,30 @@
 //! The network namespaces of the workloads, for iterators that see only the one they are opened in.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Scope, Workload};
 use crate::loader::error::LoadError;
 
-/// The network namespaces to be read: a process in each, by the namespace's inode.
+/// The network namespaces to be read.
 #[derive(Debug, Default)]
 pub struct Namespaces {
     workloads: Mutex<Vec<Workload>>,
 }
 
 impl Namespaces {
-    /// Each namespace once: its inode and a process that is in it.
-    pub fn list(&self) -> Vec<(u64, u32)> {
+    /// Each namespace once: its inode and the processes that are known to be in it, any of which may be gone by now.
+    pub fn list(&self) -> Vec<(u64, Vec<u32>)> {
         let workloads = self.workloads.lock().unwrap_or_else(PoisonError::into_inner);
-        let distinct: HashMap<u64, u32> = workloads.iter().map(|w| (w.netns, w.pid)).collect();
+        let mut distinct: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for workload in workloads.iter() {
+            distinct.entry(workload.netns).or_default().push(workload.pid);
+        }
         distinct.into_iter().collect()
     }
 }
 
-/// Keeps [`Namespaces`] at the workloads that are there.
+/// Keeps [`Namespaces`] at the workloads that are there. Those that are left when it is dropped stay: there may be one more run at the end.
 pub(super) struct Tracker {
     namespaces: Arc<Namespaces>,
 }

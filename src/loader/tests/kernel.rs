@@ -1,5 +1,7 @@
 //! Against the running kernel.
 
+use std::collections::BTreeMap;
+
 use crate::loader::testing::{GETPPID, can_load, gadget, getppid, load_with, quiet};
 use crate::loader::{LoadError, MntnsFilter, Reader};
 
@@ -11,7 +13,7 @@ fn refused(source: &str) -> LoadError {
 /// What a ring holds by now.
 fn records(reader: &mut Reader) -> Vec<Vec<u8>> {
     let Reader::Ring(source) = reader else { panic!("not a ring") };
-    std::iter::from_fn(|| source.ring.next().map(|r| r.to_vec())).collect()
+    std::iter::from_fn(|| source.ring.next().unwrap().map(|r| r.to_vec())).collect()
 }
 
 fn only(readers: Vec<(String, Reader)>) -> Reader {
@@ -268,4 +270,60 @@ fn samplers_and_typed_tracepoints_attach() {
     assert_eq!(loaded.frequencies["clock"], 99);
     loaded.attach().unwrap();
     assert_eq!(loaded.links.len(), aya::util::online_cpus().unwrap().len() + 1);
+}
+
+const SHARED: &str = r#"
+struct event { __u64 number; };
+RING(events, 4096)
+TRACER(calls, events, event)
+struct { __uint(type, 1); __uint(max_entries, 64); __type(key, __u64); __type(value, __u32); } theirs SEC(".maps");
+SEC("tracepoint/syscalls/sys_enter_getppid") int enter(void *ctx) {
+    __u64 key = 5; __u32 value[16] = { 6 };
+    if (wanted()) bpf_map_update_elem(&theirs, &key, value, 0);
+    return 0;
+}
+"#;
+
+#[test]
+fn a_map_of_the_hosts_stands_in_if_it_fits_and_else_the_gadget_has_its_own() {
+    use crate::kernel::bpf::{Shape, lookup};
+    use crate::kernel::maps::{MapShape, NewMap, create, shape};
+    use std::os::fd::AsFd;
+    if !can_load() {
+        return;
+    }
+    let gadget = gadget(SHARED, "");
+    // SAFETY: the call takes nothing and cannot fail.
+    let params = BTreeMap::from([("thread".to_owned(), unsafe { libc::gettid() }.to_string())]);
+    for (value, fits) in [(4, true), (8, false)] {
+        let host = create(&NewMap { shape: MapShape { kind: 1, key: 8, value, entries: 7, flags: 1 }, ..NewMap::default() }).unwrap();
+        let options = crate::loader::Options { shared: vec![("theirs", host.as_fd())], ..crate::loader::Options::new(&params) };
+        let mut loaded = crate::loader::load(&gadget, &options).unwrap();
+        assert_eq!(loaded.map("theirs").is_none(), fits, "whose map it is");
+        loaded.attach().unwrap();
+        getppid(1);
+        let mut found = vec![0; value as usize];
+        let seen = lookup(host.as_fd(), Shape { key: 8, value: value as usize }, &5u64.to_ne_bytes(), &mut found);
+        assert_eq!(seen.is_ok(), fits, "{seen:?}");
+        assert_eq!(found[0], if fits { 6 } else { 0 });
+    }
+    let options = crate::loader::Options { value_sizes: vec![("theirs", 40)], ..crate::loader::Options::new(&params) };
+    let own = crate::loader::load(&gadget, &options).unwrap().map("theirs").unwrap();
+    assert_eq!(shape(own.as_fd()).unwrap(), MapShape { kind: 1, key: 8, value: 40, entries: 64, flags: 0 });
+}
+
+#[test]
+fn absurd_maps_are_refused_at_once() {
+    if !can_load() {
+        return;
+    }
+    for (from, to) in [("max_entries, 64", "max_entries, 200000000"), ("RING(events, 4096)", "RING(events, 0x3fffffff)")] {
+        let gadget = gadget(&SHARED.replace(from, to), "");
+        let began = std::time::Instant::now();
+        let params = BTreeMap::new();
+        let result = crate::loader::load(&gadget, &crate::loader::Options::new(&params));
+        let text = result.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(text.contains("more than the limit"), "{text}");
+        assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    }
 }

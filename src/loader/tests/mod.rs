@@ -5,8 +5,7 @@ mod gadgets;
 mod kernel;
 
 use super::error::explain;
-use super::hook::{Hook, SocketHook, is_sleepable};
-use super::maps::ring_bytes;
+use super::hook::{Direction, Hook, SocketHook, is_sleepable};
 use super::program::last_lines;
 
 #[test]
@@ -17,6 +16,10 @@ fn sections_name_hooks() {
     assert_eq!(Hook::parse("raw_tp/block_rq_issue"), Hook::RawTracepoint("block_rq_issue".into()));
     assert_eq!(Hook::parse("tp_btf/x"), Hook::TypedTracepoint("x".into()));
     assert_eq!(Hook::parse("iter/task"), Hook::Iterator("task".into()));
+    for filter in ["socket", "socket1", "socket/x", "?socket/x/y"] {
+        assert_eq!(Hook::parse(filter), Hook::SocketFilter, "{filter}");
+    }
+    assert_eq!(Hook::parse("classifier/egress/x"), Hook::Tc(Direction::Egress));
     assert_eq!(Hook::parse("lsm.s/file_open"), Hook::Lsm("file_open".into()));
     assert_eq!(Hook::parse("sk_skb/verdict"), Hook::Sockets(SocketHook::Verdict));
     assert_eq!(Hook::parse("sk_msg/x"), Hook::parse("sk_msg"));
@@ -24,7 +27,19 @@ fn sections_name_hooks() {
     assert_eq!(Hook::parse("cgroup_skb/egress/x").program_type(), Some((8, 1)));
     assert_eq!(Hook::parse("cgroup/sock_release").program_type(), Some((9, 34)));
     assert!(is_sleepable("?fentry.s/f") && !is_sleepable("fentry/f.s"));
-    for other in ["tracepoint/x", "kprobe/", "sk_skb", "cgroup_skb/sideways", "cgroup_skb", "xdp", "fmod_ret/f", ""] {
+    for other in [
+        "tracepoint/x",
+        "kprobe/",
+        "classifier/ingress",
+        "classifier/ingress/x/y",
+        "classifier/across/x",
+        "xdp",
+        "",
+        "sk_skb",
+        "cgroup_skb/sideways",
+        "cgroup_skb",
+        "fmod_ret/f",
+    ] {
         assert_eq!(Hook::parse(other), Hook::Other, "{other}");
     }
 }
@@ -39,11 +54,6 @@ fn metadata_aims_programs_elsewhere_but_not_trampolines() {
 }
 
 #[test]
-fn ring_sizes_are_rounded_up_to_what_the_kernel_takes() {
-    assert_eq!((ring_bytes(0), ring_bytes(4096), ring_bytes(5000), ring_bytes(u32::MAX)), (4096, 4096, 8192, 1 << 31));
-}
-
-#[test]
 fn the_end_of_a_verifier_log_is_kept() {
     assert_eq!(last_lines(b"a\nb\nc\n\0garbage", 2), "b\nc");
     assert_eq!(last_lines(b"", 2), "");
@@ -54,4 +64,14 @@ fn a_refusal_names_the_missing_capability_first() {
     assert_eq!(explain(&["CAP_BPF", "CAP_PERFMON"], true, ""), "this process lacks CAP_BPF and CAP_PERFMON");
     assert!(explain(&[], true, "lockdown").contains("locked down"));
     assert!(explain(&[], false, "lockdown,bpf").contains("(active: lockdown,bpf)"));
+}
+
+#[test]
+fn a_ring_is_given_room_for_a_burst_within_limits() {
+    const MIB: u64 = 1 << 20;
+    let room = |record, memory| u64::from(super::plan::room(record, memory));
+    let large = 64 << 30;
+    assert_eq!((room(0, large), room(120, large), room(200, large)), (MIB, 16 * MIB, 32 * MIB));
+    assert_eq!((room(600, large), room(100_000, large), room(usize::MAX / 2, large)), (64 * MIB, 64 * MIB, 64 * MIB));
+    assert_eq!((room(600, 1 << 30), room(600, 3 << 30), room(600, 0)), (8 * MIB, 16 * MIB, 1), "a 128th of the memory");
 }

@@ -224,7 +224,7 @@ impl Target {
 
 fn access(id: FieldId, field: &Field) -> Access {
     match field.source {
-        Source::Row { .. } | Source::Tail { .. } => Access::Row(Field::new("", field.kind, field.source.clone())),
+        Source::Row { .. } | Source::Tail { .. } | Source::Bits { .. } => Access::Row(Field::new("", field.kind, field.source.clone())),
         _ => Access::Batch(id),
     }
 }

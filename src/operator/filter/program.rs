@@ -67,7 +67,7 @@ impl Program {
 impl Access {
     fn read<'a>(&'a self, batch: &'a Batch, row: usize, scratch: &'a mut Vec<u8>) -> Value<'a> {
         match self {
-            Access::Row(field) => Value::of(field.kind, field.window(batch.row(row))),
+            Access::Row(field) => field.read(batch.row(row)),
             Access::Batch(field) => batch.value(row, *field, scratch),
         }
     }

@@ -52,7 +52,7 @@ impl Found {
             order: field.order,
             l4: field.has_type("gadget_l4endpoint_t"),
             address,
-            address_name: address_field.leaf().trim_end_matches("_raw").to_owned(),
+            address_name: address_name(address_field.leaf()).to_owned(),
             proto: schema.find(&format!("{}.proto_raw", field.name)),
             start,
             end,
@@ -61,10 +61,13 @@ impl Found {
     }
 
     fn add(self, schema: &mut SchemaBuilder) -> Result<(), BindError> {
+        if let Some(taken) = self.texts().find(|name| schema.fields().iter().any(|f| f.name == *name)) {
+            tracing::warn!(field = self.name, taken, "endpoint has a member where its text belongs, it is shown as it is");
+            return Ok(());
+        }
         super::hide_below(schema, &self.name);
         self.make_raw(schema);
-        let address_name = if self.address_name.is_empty() { "addr" } else { &self.address_name };
-        let address = self.text(schema, address_name, self.address, Arc::new(Address(self.layout)), |_| {})?;
+        let address = self.text(schema, &self.address_name, self.address, Arc::new(Address(self.layout)), |_| {})?;
         let mut shown = address;
         if self.l4 {
             if let Some(proto) = self.proto {
@@ -76,9 +79,16 @@ impl Found {
             })?;
         }
         if let Some(parent) = schema.field_mut(self.parent) {
-            parent.annotations.insert("columns.replace".to_owned(), shown);
+            parent.annotations.entry("columns.replace".to_owned()).or_insert(shown);
         }
         Ok(())
+    }
+
+    /// Full names of what is added.
+    fn texts(&self) -> impl Iterator<Item = String> {
+        let proto = self.proto.filter(|_| self.l4).map(|_| "proto");
+        let endpoint = self.l4.then_some("endpoint");
+        [Some(self.address_name.as_str()), proto, endpoint].into_iter().flatten().map(|leaf| format!("{}.{leaf}", self.name))
     }
 
     /// Turns the raw address into a window over the whole endpoint, out of JSON and of the columns, for the decoders to read.
@@ -87,6 +97,13 @@ impl Found {
         field.source = Source::Row { offset: self.start, size: self.end - self.start };
         field.kind = Kind::Bytes;
         field.json_skip = true;
+        let name = field.name.clone();
+        let below: Vec<_> = schema.iter().filter(|(_, f)| super::is_below(&f.name, &name)).map(|(id, _)| id).collect();
+        for id in below {
+            if let Some(field) = schema.field_mut(id) {
+                field.json_skip = true;
+            }
+        }
     }
 
     fn text(
@@ -102,6 +119,14 @@ impl Found {
         change(&mut field);
         schema.add(field)?;
         Ok(name)
+    }
+}
+
+/// Name of the text of an address.
+fn address_name(leaf: &str) -> &str {
+    match leaf.strip_suffix("_raw") {
+        Some(name) if !name.is_empty() => name,
+        _ => "addr",
     }
 }
 

@@ -4,18 +4,23 @@
 
 mod endpoints;
 mod rules;
+mod stacks;
 #[cfg(test)]
 mod tests;
+
+use std::os::fd::OwnedFd;
 
 use crate::batch::{Batch, FieldId, FieldSpec, Kind, SchemaBuilder, Source};
 use crate::component::{BindError, Operator};
 use crate::decoder::names::Names;
 use rules::{RULES, Rule, Shared};
+use stacks::Maps;
 
 /// Adds the text of special types: `error` beside `error_raw`, `user` beside `uid`, and so on.
 pub struct Format {
     shared: Shared,
     names_used: bool,
+    maps: Maps,
 }
 
 impl Default for Format {
@@ -25,31 +30,44 @@ impl Default for Format {
 }
 
 impl Format {
-    /// A formatter with the names of this machine's users and groups.
+    /// A formatter with the names of this machine's users and groups, for a gadget that is not loaded: texts of stacks are empty.
     pub fn new() -> Self {
-        Format { shared: Shared { users: Names::users(), groups: Names::groups() }, names_used: false }
+        Format { shared: Shared { names: Names::of_machine() }, names_used: false, maps: Maps::default() }
+    }
+
+    /// The same for a gadget that is loaded. `map` gives a descriptor of its map of that name: that is where the addresses of stacks are.
+    pub fn with_maps(map: &dyn Fn(&str) -> Option<OwnedFd>) -> Self {
+        Format { maps: Maps::of(map), ..Format::new() }
     }
 
     fn attach(&mut self, schema: &mut SchemaBuilder, rule: &Rule, source: FieldId) -> Result<(), BindError> {
         let Some(field) = schema.field(source) else { return Ok(()) };
+        let Some(decoder) = (rule.decoder)(&self.shared, field) else { return Ok(()) };
         let Some(target) = rule.target(field) else {
             tracing::debug!(field = field.name, r#type = rule.type_name, "field has no target for its text");
             return Ok(());
         };
-        let name = field.parent().map_or_else(|| target.to_owned(), |parent| format!("{parent}.{target}"));
+        let name = sibling(field, target);
         if is_made_already(schema, &name, source) {
             hide(schema, source);
             return Ok(());
         }
-        let order = field.order;
-        let decoder = (rule.decoder)(&self.shared);
-        let mut added = FieldSpec::new(name, Kind::Text, Source::Decoded { from: source, decoder }).order(order);
+        if rule.fallback.is_none() && schema.fields().iter().any(|f| f.name == name) {
+            tracing::warn!(field = field.name, target = name, "there is a field where the text of this one belongs, it is shown as it is");
+            return Ok(());
+        }
+        let mut added = FieldSpec::new(name, Kind::Text, Source::Decoded { from: source, decoder }).order(field.order);
         added.annotate(rule.annotations());
         schema.add(added)?;
         self.names_used |= rule.fallback.is_some();
         hide(schema, source);
         Ok(())
     }
+}
+
+/// Full name of a field beside `field`.
+fn sibling(field: &FieldSpec, leaf: &str) -> String {
+    field.parent().map_or_else(|| leaf.to_owned(), |parent| format!("{parent}.{leaf}"))
 }
 
 impl Operator for Format {
@@ -60,19 +78,21 @@ impl Operator for Format {
                 self.attach(schema, rule, source)?;
             }
         }
-        endpoints::bind(schema)
+        endpoints::bind(schema)?;
+        self.maps.bind(schema)
     }
 
     fn process(&mut self, _batch: &mut Batch) {
-        if self.names_used {
-            self.shared.users.refresh();
-            self.shared.groups.refresh();
+        if let (true, Some((users, groups))) = (self.names_used, &self.shared.names) {
+            users.refresh();
+            groups.refresh();
         }
     }
 }
 
 fn sources(schema: &SchemaBuilder, rule: &Rule) -> Vec<FieldId> {
-    let in_row = |source: &Source| matches!(source, Source::Row { .. } | Source::Tail { .. } | Source::BootTime { .. });
+    let in_row =
+        |source: &Source| matches!(source, Source::Row { .. } | Source::Bits { .. } | Source::Tail { .. } | Source::BootTime { .. });
     let wanted = |f: &FieldSpec| f.has_type(rule.type_name) && (rule.accepts)(f.kind) && in_row(&f.source);
     schema.iter().filter(|(_, f)| wanted(f)).map(|(id, _)| id).collect()
 }
@@ -90,9 +110,6 @@ fn prepare(schema: &mut SchemaBuilder, rule: &Rule, source: FieldId) {
             if let Source::Row { offset, .. } = field.source {
                 field.source = Source::BootTime { offset };
                 field.kind = Kind::Uint(8);
-            }
-            if field.annotations.contains_key("formatters.timestamp.format") {
-                tracing::warn!(field = field.name, "formatters.timestamp.format is not supported, times are RFC 3339");
             }
         }
         "gadget_tail_args" => field.json_skip = true,

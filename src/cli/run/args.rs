@@ -1,0 +1,126 @@
+//! The flags that `run` has for every gadget.
+
+use std::path::PathBuf;
+
+use super::value::{self, Boolean};
+use crate::config::OperatorPlan;
+use crate::container::runtime::docker;
+use crate::container::{LabelTerms, Selector, Terms};
+use crate::gadget::Annotation;
+
+/// Shown below `run --help`.
+pub(in crate::cli) const EXAMPLES: &str = "\
+IMAGE is one of
+  trace_open                    an embedded gadget
+  ghcr.io/me/gadget:v1          an image in the store, by name
+  sha256:...                    an image in the store, by digest
+  ./layout  ./images.tar[.gz]   an OCI image layout, as folder or archive; ./images.tar:NAME when it has several images
+  ./build                       a folder with a compiled object (*.o) and its gadget.yaml
+
+Examples:
+  gadgetry run trace_open --help             the gadget's own flags, and its fields
+  gadgetry run trace_open --host -t 5
+  gadgetry run trace_exec -c web,db -o json
+  gadgetry run trace_open --host --pid 1234 --fields comm,fname -F 'error!='";
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The gadget to run
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// Ends after so many seconds; 0: runs until stopped
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 0)]
+    pub timeout: u64,
+    /// How much the kernel holds until it is read, as 4MiB; a power of two of at least one page is made of it
+    #[arg(long, value_name = "SIZE", value_parser = value::buffer)]
+    pub buffer: Option<u32>,
+    /// Logs more
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = value::boolean, hide_default_value = true, hide_possible_values = true, value_name = "BOOL", display_order = 99)]
+    pub verbose: Boolean,
+
+    /// Output mode: columns, json, jsonpretty, yaml or none; per data source: SOURCE:MODE,...
+    #[arg(short, long, value_name = "MODE", value_parser = value::text, help_heading = "Output")]
+    pub output: Option<String>,
+    /// Columns: a,b exactly these; +a,-b in addition to or without the usual ones; per data source: SOURCE:a,b;SOURCE:c
+    #[arg(long, value_name = "FIELDS", allow_hyphen_values = true, value_parser = value::text, help_heading = "Output")]
+    pub fields: Option<String>,
+    /// Only events that fit all rules: FIELD OP VALUE without blanks, separated by commas; OP is one of == != < <= > >= ~ !~
+    #[arg(short = 'F', long, value_name = "RULES", value_parser = value::text, help_heading = "Output")]
+    pub filter: Vec<String>,
+    /// Only events for which the expression is true, such as 'proc.comm == "sh" && proc.pid > 1'
+    #[arg(short = 'E', long, value_name = "EXPRESSION", value_parser = value::text, help_heading = "Output")]
+    pub filter_expr: Vec<String>,
+    /// Sets annotations over the gadget's own: SOURCE:KEY=VALUE or SOURCE.FIELD:KEY=VALUE, separated by commas
+    #[arg(long, value_name = "ANNOTATIONS", value_parser = value::annotations, help_heading = "Output")]
+    annotate: Vec<Vec<Annotation>>,
+
+    /// Also what happens outside of containers
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = value::boolean, hide_default_value = true, hide_possible_values = true, value_name = "BOOL", help_heading = "Containers")]
+    pub host: Boolean,
+    /// Only containers with these names; !NAME excludes
+    #[arg(short, long, value_name = "NAME,...", value_parser = value::terms, alias = "runtime-containername", help_heading = "Containers")]
+    containername: Option<Terms>,
+    /// Only containers of these pods; !NAME excludes
+    #[arg(long, value_name = "NAME,...", value_parser = value::terms, help_heading = "Containers")]
+    k8s_podname: Option<Terms>,
+    /// Only containers in these Kubernetes namespaces; !NAME excludes
+    #[arg(long, value_name = "NAME,...", value_parser = value::terms, help_heading = "Containers")]
+    k8s_namespace: Option<Terms>,
+    /// Only containers with these names in their pods; !NAME excludes
+    #[arg(long, value_name = "NAME,...", value_parser = value::terms, help_heading = "Containers")]
+    k8s_containername: Option<Terms>,
+    /// Only containers of pods with these labels; !KEY=VALUE and KEY=!VALUE exclude
+    #[arg(long, value_name = "KEY=VALUE,...", value_parser = value::labels, help_heading = "Containers")]
+    k8s_selector: Option<LabelTerms>,
+    /// Container runtimes to ask
+    #[arg(short, long, value_delimiter = ',', default_value = "docker", value_parser = ["docker"], help_heading = "Containers")]
+    runtimes: Vec<String>,
+    /// Docker Engine API unix socket [default: /run/docker.sock]
+    #[arg(long, value_name = "PATH", env = docker::SOCKET_VARIABLE, hide_env_values = true, help_heading = "Containers")]
+    pub docker_socketpath: Option<PathBuf>,
+
+    /// Data directory, whose oci-store has the images [default: /var/lib/gadgetry, without root ~/.gadgetry]
+    #[arg(long, value_name = "DIR", env = crate::image::DATA_VARIABLE, hide_env_values = true, help_heading = "Image")]
+    pub data_dir: Option<PathBuf>,
+    /// When to pull the image: missing or never; nothing can be pulled yet
+    #[arg(long, value_name = "WHEN", value_parser = value::pull, help_heading = "Image")]
+    pull: Option<String>,
+    /// Only false can be had: signatures are not checked yet
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = value::verify_image, hide = true)]
+    verify_image: Option<Boolean>,
+    /// Without effect, as upstream
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = value::boolean, hide = true)]
+    validate_metadata: Option<Boolean>,
+    /// Without effect: nothing that could be mounted is needed
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = value::boolean, hide = true)]
+    auto_mount_filesystems: Option<Boolean>,
+}
+
+impl Args {
+    /// The containers that are wanted. Without `--host` the host is left out.
+    pub(super) fn selector(&self) -> Selector {
+        let terms = |terms: &Option<Terms>| terms.clone().unwrap_or_default();
+        Selector {
+            names: terms(&self.containername),
+            namespaces: terms(&self.k8s_namespace),
+            pods: terms(&self.k8s_podname),
+            k8s_names: terms(&self.k8s_containername),
+            labels: self.k8s_selector.clone().unwrap_or_default(),
+            host: Some(self.host),
+        }
+    }
+
+    /// The filters, in the order given, rules first.
+    pub(super) fn operators(&self) -> Vec<OperatorPlan> {
+        let filter =
+            |grammar: &str, text: &String| OperatorPlan { kind: "filter".to_owned(), settings: serde_json::json!({ grammar: text }) };
+        let rules = self.filter.iter().map(|text| filter("rules", text));
+        rules.chain(self.filter_expr.iter().map(|text| filter("expression", text))).collect()
+    }
+
+    /// The annotations that are set, in the order given.
+    pub(super) fn annotations(&self) -> Vec<Annotation> {
+        self.annotate.concat()
+    }
+}

@@ -1,0 +1,81 @@
+//! Values of flags. One that begins with `@` stands for the content of a file.
+
+use std::io::Read;
+
+use crate::container::{LabelTerms, Terms};
+use crate::gadget::Annotation;
+
+/// Largest file that may stand for a value, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A `bool` with a value parser of its own: without one clap would make a flag that takes no value.
+pub(super) type Boolean = bool;
+
+/// The text itself, or the file's content without the line break at its end.
+pub(super) fn text(value: &str) -> Result<String, String> {
+    let Some(path) = value.strip_prefix('@') else { return Ok(value.to_owned()) };
+    let mut content = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut content));
+    read.map_err(|error| format!("cannot read {path}: {error}"))?;
+    if content.len() as u64 > MAX_FILE {
+        return Err(format!("{path} is larger than {MAX_FILE} bytes"));
+    }
+    let content = content.strip_suffix('\n').unwrap_or(&content);
+    Ok(content.strip_suffix('\r').unwrap_or(content).to_owned())
+}
+
+pub(super) fn boolean(value: &str) -> Result<Boolean, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "t" | "1" => Ok(true),
+        "false" | "f" | "0" => Ok(false),
+        _ => Err("allowed are true and false".to_owned()),
+    }
+}
+
+pub(super) fn terms(value: &str) -> Result<Terms, String> {
+    text(value)?.parse().map_err(|error: crate::container::InvalidTerm| error.to_string())
+}
+
+pub(super) fn labels(value: &str) -> Result<LabelTerms, String> {
+    text(value)?.parse().map_err(|error: crate::container::InvalidTerm| error.to_string())
+}
+
+pub(super) fn annotations(value: &str) -> Result<Vec<Annotation>, String> {
+    split(&text(value)?).iter().filter(|entry| !entry.is_empty()).map(|entry| entry.parse()).collect()
+}
+
+pub(super) fn pull(value: &str) -> Result<String, String> {
+    match value {
+        "missing" | "never" => Ok(value.to_owned()),
+        "always" => Err("pulling from registries is not supported yet".to_owned()),
+        _ => Err("allowed are missing and never".to_owned()),
+    }
+}
+
+pub(super) fn verify_image(value: &str) -> Result<Boolean, String> {
+    match boolean(value)? {
+        true => Err("checking signatures is not supported yet".to_owned()),
+        false => Ok(false),
+    }
+}
+
+/// A list: `\,` is a comma and `\\` a backslash within an entry.
+fn split(text: &str) -> Vec<String> {
+    let mut entries = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match (c, entries.last_mut()) {
+            (',', _) => entries.push(String::new()),
+            ('\\', Some(entry)) => entry.extend(characters.next()),
+            (c, Some(entry)) => entry.push(c),
+            (_, None) => {}
+        }
+    }
+    entries
+}
+
+/// The size of a gadget's buffer in bytes.
+pub(super) fn buffer(value: &str) -> Result<u32, String> {
+    let size = crate::config::buffer_size(&text(value)?)?;
+    u32::try_from(size).map_err(|error| error.to_string())
+}

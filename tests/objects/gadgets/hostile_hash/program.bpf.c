@@ -1,0 +1,19 @@
+// Asks the kernel for more memory than anybody has.
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 0xffffffff);
+	__type(key, __u64);
+	__type(value, __u64);
+} absurd SEC(".maps");
+
+SEC("tracepoint/syscalls/sys_enter_getppid")
+int enter(void *ctx)
+{
+	__u64 key = 0;
+	return bpf_map_lookup_elem(&absurd, &key) != 0;
+}
