@@ -1,9 +1,12 @@
 //! The marker variables with which a gadget declares what it is. Only their names and types in BTF matter.
 
+use std::borrow::Cow;
+
 use super::btf::{Btf, Kind};
+use super::tags;
 
 /// A declaration, its name split into parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Marker<'b> {
     /// Records of `structure` arrive through ring or perf buffer `map`.
     Tracer { name: &'b str, map: &'b str, structure: &'b str },
@@ -12,11 +15,24 @@ pub(super) enum Marker<'b> {
     /// `variable` is a parameter.
     Param { variable: &'b str },
     /// Programs (`___` between them) write records of `structure` when read. `old` is how it was declared by former headers.
-    Iter { name: &'b str, structure: &'b str, programs: &'b str, old: bool },
+    Iter { name: &'b str, structure: &'b str, programs: Cow<'b, str>, old: bool },
     /// Entries of `map` are the records.
     MapIter { name: &'b str, map: &'b str },
     /// `program` belongs to `map`.
     Target { kind: TargetKind, program: &'b str, map: &'b str },
+}
+
+impl Marker<'_> {
+    /// Whether both declare the same thing, be it differently.
+    pub(super) fn is_about_the_same_as(&self, other: &Marker<'_>) -> bool {
+        let about = |marker: &Marker<'_>| match marker {
+            Marker::Tracer { name, .. } | Marker::Iter { name, .. } | Marker::MapIter { name, .. } => (*name).to_owned(),
+            Marker::Switchable { map } => (*map).to_owned(),
+            Marker::Param { variable } => (*variable).to_owned(),
+            Marker::Target { program, .. } => (*program).to_owned(),
+        };
+        std::mem::discriminant(self) == std::mem::discriminant(other) && about(self) == about(other)
+    }
 }
 
 /// What a program has to do with the map it belongs to.
@@ -78,7 +94,7 @@ pub(super) fn host_variables(btf: &Btf<'_>) -> Vec<(String, String)> {
         let variable = if btf.variable(bare).is_some() { bare } else { name };
         Some((bare.to_owned(), variable.to_owned()))
     });
-    names.collect()
+    names.chain(tags::host_variables(btf).map(|name| (name.to_owned(), name.to_owned()))).collect()
 }
 
 fn is_const_volatile(btf: &Btf<'_>, id: u32) -> bool {
@@ -100,7 +116,7 @@ fn parse(name: &str) -> Option<Parsed<'_>> {
 }
 
 /// Exactly so many parts, none of them empty.
-fn split<const PARTS: usize>(rest: &str) -> Option<[&str; PARTS]> {
+pub(super) fn split<const PARTS: usize>(rest: &str) -> Option<[&str; PARTS]> {
     let mut parts = rest.split("___");
     let mut found = [""; PARTS];
     for part in &mut found {
@@ -113,7 +129,7 @@ fn iter(rest: &str, old: bool) -> Option<Marker<'_>> {
     let mut parts = rest.splitn(3, "___").filter(|p| !p.is_empty());
     let (name, structure, programs) = (parts.next()?, parts.next()?, parts.next()?);
     let whole = programs.split("___").all(|p| !p.is_empty());
-    whole.then_some(Marker::Iter { name, structure, programs, old })
+    whole.then_some(Marker::Iter { name, structure, programs: programs.into(), old })
 }
 
 fn target(rest: &str, kind: TargetKind) -> Option<Marker<'_>> {
@@ -131,7 +147,7 @@ mod tests {
         assert_eq!(read("gadget_tracer_a___b___c"), Some(Marker::Tracer { name: "a", map: "b", structure: "c" }));
         assert_eq!(read("gadget_map_tracer_events"), Some(Marker::Switchable { map: "events" }));
         assert_eq!(read("gadget_param_a___b"), Some(Marker::Param { variable: "a___b" }));
-        let iter = |old| Marker::Iter { name: "a", structure: "s", programs: "p___q", old };
+        let iter = |old| Marker::Iter { name: "a", structure: "s", programs: "p___q".into(), old };
         assert_eq!(read("gadget_iter_a___s___p___q"), Some(iter(false)));
         assert_eq!(read("gadget_snapshotter_a___s___p___q"), Some(iter(true)));
         assert_eq!(read("gadget_mapiter_a___m"), Some(Marker::MapIter { name: "a", map: "m" }));

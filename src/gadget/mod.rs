@@ -13,6 +13,7 @@ mod open;
 pub mod params;
 pub mod polled;
 mod schema;
+mod tags;
 #[cfg(test)]
 mod tests;
 

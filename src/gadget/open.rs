@@ -11,7 +11,7 @@ use super::markers::{self, Malformed, Marker, TargetKind};
 use super::params::{self, ParamSpec};
 use super::polled;
 use super::schema::{Fields, FieldsError, KernelTypes};
-use super::{Gadget, Origin, ProgramSpec, SourceSpec, maps};
+use super::{Gadget, Origin, ProgramSpec, SourceSpec, maps, tags};
 use crate::batch::{GadgetIdentity, SchemaBuilder, SourceKind};
 use crate::component::duration;
 use crate::image::GadgetImage;
@@ -127,10 +127,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn read(&self) -> Result<Declared, Cause> {
         let mut declared = Declared::default();
-        for (count, marker) in markers::find(self.btf).enumerate() {
-            let marker = marker.map_err(|Malformed(name, expected)| {
-                declaration(name, &format!("its name does not have the right number of parts: {expected} behind what it begins with"))
-            })?;
+        for (count, marker) in self.markers()?.into_iter().enumerate() {
             if count == MAX_DECLARATIONS {
                 return Err(declaration("too much", "at most 1000 declarations are read"));
             }
@@ -143,6 +140,29 @@ impl<'a> Reader<'a> {
     }
 
     /// A later tracer replaces an earlier one of its name, a later iterator or parameter is ignored, all else that comes twice is refused.
+    /// What names say, and what tags say beyond that, up to one more than are read.
+    fn markers(&self) -> Result<Vec<Marker<'a>>, Cause> {
+        let named = markers::find(self.btf).take(MAX_DECLARATIONS + 1).collect::<Result<Vec<_>, _>>();
+        let mut all = named.map_err(|Malformed(name, expected)| {
+            declaration(name, &format!("its name does not have the right number of parts: {expected} behind what it begins with"))
+        })?;
+        let tagged = tags::find(self.btf).map_err(|problem| {
+            let (marker, problem) = problem.describe();
+            declaration(&marker, &problem)
+        })?;
+        for marker in tagged.into_iter().take(MAX_DECLARATIONS + 1) {
+            if !all.iter().any(|known| known.is_about_the_same_as(&marker)) {
+                all.push(marker);
+            }
+        }
+        let aimed = tags::aimed_by_expression(self.btf).find(|(program, _)| self.manifest.attach_to(program).is_none());
+        if let Some((program, expression)) = aimed {
+            let marker = format!("that an expression says what program {program:?} is attached to ({expression})");
+            return Err(declaration(&marker, "expressions are not evaluated; say it in the metadata (programs, attach_to)"));
+        }
+        Ok(all)
+    }
+
     fn add(&self, marker: Marker<'_>, declared: &mut Declared) -> Result<(), Cause> {
         match marker {
             Marker::Param { variable } if declared.params.iter().any(|p| p.variable == variable) => {}
@@ -161,7 +181,7 @@ impl<'a> Reader<'a> {
                         "gadget declares a data source in the deprecated form gadget_snapshotter_"
                     );
                 }
-                add_source(self.iter(name, structure, programs)?, "iterator", declared)?;
+                add_source(self.iter(name, structure, &programs)?, "iterator", declared)?;
             }
             Marker::MapIter { name, map } => add_source(self.map_iter(name, map)?, "map iterator", declared)?,
             Marker::Switchable { map } => {

@@ -180,6 +180,45 @@ fn explains_bad_declarations() {
     assert!(open(&image(&object), "x").err().unwrap().to_string().contains("number of parts"));
 }
 
+/// Tags declare the same as names do, what both say counts once, and what is wrong with a tag is said.
+#[test]
+fn reads_tags() {
+    const COMMON: &str = "#define SEC(n) __attribute__((section(n), used))\n#define TAG(t) __attribute__((btf_decl_tag(\"ig:\" t)))\n\
+        #define SAY(n, t) const int n TAG(t) = 0;\nstruct e { int x; };\nconst volatile int limit;\n\
+        struct { int (*type)[27]; int (*max_entries)[4096]; } ring TAG(\"tracer_map\") SEC(\".maps\");\n\
+        struct { int (*type)[1]; int (*max_entries)[4]; struct e *key; struct { int y; } *value; } hash SEC(\".maps\");\n\
+        int second(void *c) TAG(\"iter:walks\"); SEC(\"iter/task\") int second(void *c) { return 0; }\n\
+        SEC(\"iter/bpf_map_elem\") TAG(\"iter:walks\") int first(void *c) { return limit; }\n\
+        SEC(\"kprobe/x\") int probe(void *c) { return 0; }\n";
+    const WALKS: &str = "const struct e *walks TAG(\"iter_type:walks___e\");";
+    let read = |marks: &str| Some(open(&image(&fixture::compile(&format!("{COMMON}{marks}"))?), "x").map_err(|e| e.to_string()));
+    let good = format!(
+        "{WALKS} SAY(a, \"tracer:t___ring___e\") SAY(b, \"param:limit\") SAY(c, \"iter_target_map:first___hash\") SAY(d, \"new:thing\")\n\
+         const void *gadget_mapelem_iter_target_first___hash; const void *gadget_param_limit; const volatile int given TAG(\"var\") = 1;"
+    );
+    let Some(gadget) = read(&good) else { return };
+    let gadget = gadget.unwrap_or_else(|e| panic!("{e}"));
+    let names: Vec<_> = gadget.sources.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["t", "walks"]);
+    assert!(matches!(&gadget.sources[1].origin, Origin::Iter { programs, .. } if programs == &["first", "second"]));
+    assert_eq!((gadget.switchable, gadget.targets["first"].as_str()), (vec!["ring".to_owned()], "hash"));
+    assert_eq!(gadget.params.iter().filter(|p| p.key == "limit").count(), 1);
+    assert_eq!(gadget.host_variables["given"], "given");
+    for (marks, problem) in [
+        ("", r#"a program as member of iterator "walks", but there is no such iterator"#),
+        ("SAY(a, \"iter_type:x___e\")", "no such iterator"),
+        ("SAY(a, \"iter_type:walks___e\") SAY(b, \"iter_type:x___e\")", r#"iterator "x", but no program is a member of it"#),
+        ("SAY(a, \"tracer:t___ring\")", r#"tag "ig:tracer:t___ring", but it should be "ig:tracer:<name>___<map>___<struct>""#),
+        ("SAY(a, \"param:\")", "ig:param:<variable>"),
+        ("SAY(a, \"param:nothing\")", "it has no variable of that name"),
+        ("SEC(\"kprobe/y\") TAG(\"attach_to:kallsyms.has(1)\") int other(void *c) { return 0; }", "expressions are not evaluated"),
+    ] {
+        let marks = if problem.contains("walks") || marks.contains("iter_type") { marks.to_owned() } else { format!("{WALKS}{marks}") };
+        let Err(error) = read(&marks).unwrap() else { panic!("{marks} was accepted") };
+        assert!(error.contains(problem), "{marks}: {error}");
+    }
+}
+
 /// Markers whose targets do not fit are refused, each with what is wrong with it.
 #[test]
 fn refuses_unsuitable_targets() {

@@ -17,3 +17,18 @@ fn ring_tracer() {
     });
     seen("tracer: ring buffer");
 }
+
+/// Declarations may be tags instead of names: a parameter, a tracer, a map that is read, iterators, and what one of them walks over.
+#[test]
+fn tags() {
+    with_each_compiler(|compiler| {
+        let run = Run::start("tags", compiler, &Setup::params(&[("thread", &thread())]));
+        let (process, thread) = (std::process::id(), thread().parse::<u32>().unwrap());
+        run.event_of("tasks", |e| e["pid"] == process && e["tid"] == thread);
+        getppid(3);
+        run.event_of("calls", |e| e["pid"] == process && e["count"].as_u64() >= Some(3));
+        run.event_of("counts", |e| e["tid"] == thread && e["calls"].as_u64() >= Some(3));
+        run.event_of("elements", |e| e["tid"] == thread && e["calls"].as_u64() >= Some(3));
+    });
+    seen("markers: declaration tags");
+}
