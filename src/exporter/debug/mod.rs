@@ -63,10 +63,12 @@ impl ExporterService for DebugService {
 }
 
 impl DebugService {
-    /// A table as wide as the terminal; not cut where there is none.
+    /// A table as wide as the terminal, if there is one.
     fn table(&self, source: &ExporterSource) -> Result<Columns, BindError> {
         let mut table = Columns::bind(&source.schema, &FieldChoice::default())?;
-        table.fit(self.terminal.width);
+        if self.terminal.width.is_some() {
+            table.fit(self.terminal.width);
+        }
         Ok(table)
     }
 }

@@ -52,5 +52,5 @@ fn interfaces_are_for_classifiers() {
     assert!(has(PROGRAMS));
     assert!(!has(r#"SEC("socket") int packets(void *skb) { return 0; }"#));
     let wrong = gadget(r#"SEC("classifier/ingress/x/y") int incoming(void *skb) { return 0; }"#, "");
-    assert!(matches!(load_with(&wrong, &[], None), Err(LoadError::Unsupported { .. })));
+    assert!(matches!(load_with(&wrong, &[], None), Err(LoadError::Section { .. })));
 }
