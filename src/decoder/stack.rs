@@ -10,6 +10,7 @@ use crate::batch::Decode;
 use crate::kernel::bpf::{self, Shape};
 use crate::kernel::clock;
 use crate::kernel::kallsyms::Symbols;
+use crate::kernel::maps::{self, MapShape};
 
 /// Most frames of a stack.
 pub const MAX_FRAMES: usize = 127;
@@ -80,7 +81,8 @@ impl StackMap {
         expected: &'static str,
         fits: impl Fn(u32, Shape) -> bool,
     ) -> Result<Arc<Self>, StackMapError> {
-        let (kind, shape) = bpf::map_info(map.as_fd()).map_err(|source| StackMapError::Info { name, source })?;
+        let MapShape { kind, key, value, .. } = maps::shape(map.as_fd()).map_err(|source| StackMapError::Info { name, source })?;
+        let shape = Shape { key: key as usize, value: value as usize };
         if !fits(kind, shape) {
             return Err(StackMapError::Shape { name, kind, shape, expected });
         }

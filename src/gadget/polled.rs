@@ -197,6 +197,15 @@ pub(super) fn sources(manifest: &Manifest, gadget: &GadgetIdentity) -> Result<(V
     Ok((sources, params))
 }
 
+/// What the metadata asks for that does not exist: statistics of cgroups, and the containers themselves.
+pub fn missing(manifest: &Manifest) -> impl Iterator<Item = &'static str> {
+    let containers = manifest.annotations.get("enable-containers-datasource").is_some_and(|v| v == "true");
+    let cgroups = is_on(manifest, "operator.cgroup.emitstats");
+    [(cgroups, "operator.cgroup"), (containers, "enable-containers-datasource")]
+        .into_iter()
+        .filter_map(|(asked, what)| asked.then_some(what))
+}
+
 /// Applies a parameter that is about such a source; whether it is.
 pub(super) fn configure(sources: &mut [SourceSpec], key: &str, value: &str) -> bool {
     if key != STATISTICS_INTERVAL && key != GADGETS_ONLY {

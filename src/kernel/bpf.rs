@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use super::memory;
+use super::limits;
 
 /// BPF_MAP_CREATE.
 pub const MAP_CREATE: u32 = 0;
@@ -15,6 +15,7 @@ const MAP_GET_NEXT_KEY: u32 = 4;
 const PROG_ATTACH: u32 = 8;
 const PROG_DETACH: u32 = 9;
 const RAW_TRACEPOINT_OPEN: u32 = 17;
+const OBJ_GET_INFO_BY_FD: u32 = 15;
 const MAP_FREEZE: u32 = 22;
 const MAP_LOOKUP_AND_DELETE_BATCH: u32 = 25;
 /// BPF_LINK_CREATE.
@@ -25,8 +26,6 @@ const ITER_CREATE: u32 = 33;
 pub const TRACE_ITER: u32 = 28;
 /// Attach type of a program on a perf event (5.15 and newer).
 pub const PERF_EVENT: u32 = 41;
-/// Flag of programs that may sleep.
-pub const F_SLEEPABLE: u32 = 1 << 4;
 
 /// One `bpf(2)` call. The result is a descriptor or 0. Before 5.11 what it makes counts as locked memory; when that is not allowed to be
 /// as much, the limit is raised.
@@ -35,7 +34,7 @@ pub const F_SLEEPABLE: u32 = 1 << 4;
 /// The kernel's.
 pub fn call(command: u32, attr: &mut [u8]) -> io::Result<RawFd> {
     match call_once(command, attr) {
-        Err(error) if error.raw_os_error() == Some(libc::EPERM) && memory::unlimit_locked() => call_once(command, attr),
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) && limits::lift_locked_memory() => call_once(command, attr),
         other => other,
     }
 }
@@ -56,13 +55,15 @@ pub fn call_for_fd(command: u32, attr: &mut [u8]) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn put32(attr: &mut [u8], at: usize, value: u32) {
+/// Writes a number into the attributes of a call; nothing when it is not all inside.
+pub(super) fn put32(attr: &mut [u8], at: usize, value: u32) {
     if let Some(to) = attr.get_mut(at..at + 4) {
         to.copy_from_slice(&value.to_ne_bytes());
     }
 }
 
-fn put64(attr: &mut [u8], at: usize, value: u64) {
+/// As [`put32`].
+pub(super) fn put64(attr: &mut [u8], at: usize, value: u64) {
     if let Some(to) = attr.get_mut(at..at + 8) {
         to.copy_from_slice(&value.to_ne_bytes());
     }
@@ -85,21 +86,22 @@ pub struct Shape {
     pub value: usize,
 }
 
-/// Type (BPF_MAP_TYPE_*) and sizes of a map, from the kernel. Of a per-CPU map the value is that of one CPU.
+/// What the kernel tells about a map, a program or loaded types: `struct bpf_*_info`, as much of it as `info` has room for. What `info` says
+/// before is what the kernel is asked for beyond that, pointers in it included.
 ///
 /// # Errors
-/// The kernel's (EPERM, or EBADF for what is no map).
-pub fn map_info(map: BorrowedFd<'_>) -> io::Result<(u32, Shape)> {
-    const OBJ_GET_INFO_BY_FD: u32 = 15;
-    // The head of struct bpf_map_info: type, id, key_size, value_size.
-    let mut info = [0u8; 16];
+/// The kernel's (EPERM, or EBADF for what is none of these).
+pub(super) fn object_info(object: BorrowedFd<'_>, info: &mut [u8]) -> io::Result<()> {
     let mut attr = [0u8; 16];
-    put32(&mut attr, 0, map.as_raw_fd() as u32);
+    put32(&mut attr, 0, object.as_raw_fd() as u32);
     put32(&mut attr, 4, info.len() as u32);
     put64(&mut attr, 8, info.as_mut_ptr() as u64);
-    call(OBJ_GET_INFO_BY_FD, &mut attr)?;
-    let word = |at: usize| info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
-    Ok((word(0), Shape { key: word(8) as usize, value: word(12) as usize }))
+    call(OBJ_GET_INFO_BY_FD, &mut attr).map(drop)
+}
+
+/// A number in what the kernel told; 0 when it is not all inside.
+pub(super) fn get32(info: &[u8], at: usize) -> u32 {
+    info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
 }
 
 /// Reads one value.
@@ -136,21 +138,6 @@ pub fn delete(map: BorrowedFd<'_>, shape: Shape, key: &[u8]) -> io::Result<()> {
 pub fn next_key(map: BorrowedFd<'_>, shape: Shape, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<()> {
     check(key.is_none_or(|k| k.len() == shape.key) && next.len() == shape.key)?;
     call(MAP_GET_NEXT_KEY, &mut element(map, key.map_or(std::ptr::null(), <[u8]>::as_ptr), next.as_mut_ptr())).map(drop)
-}
-
-/// Makes a map without types of its own.
-///
-/// # Errors
-/// The kernel's.
-pub fn create_map(kind: u32, key: u32, value: u32, entries: u32, name: &str) -> io::Result<OwnedFd> {
-    let mut attr = [0u8; 48];
-    for (index, word) in [kind, key, value, entries].into_iter().enumerate() {
-        put32(&mut attr, index * 4, word);
-    }
-    for (to, byte) in attr.iter_mut().skip(28).zip(name.bytes().take(15)) {
-        *to = byte;
-    }
-    call_for_fd(MAP_CREATE, &mut attr)
 }
 
 /// Makes a map read-only for user space for good.
@@ -192,7 +179,7 @@ pub fn lookup_and_delete_batch(
     let error = call(MAP_LOOKUP_AND_DELETE_BATCH, &mut attr).err();
     // After EINVAL, EPERM or EFAULT the count is what was asked for, not what was done.
     let done = error.as_ref().is_none_or(|e| matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOSPC | libc::EINTR)));
-    let written = attr.get(32..36).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
+    let written = get32(&attr, 32);
     BatchResult { count: if done { written.min(count) as usize } else { 0 }, error }
 }
 
@@ -285,104 +272,4 @@ pub fn iterator_open(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 fn check(matches: bool) -> io::Result<()> {
     if matches { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EINVAL)) }
-}
-
-/// A program as the kernel wants it.
-#[derive(Clone, Copy)]
-pub struct Code<'a> {
-    /// Name shown by `bpftool`; what the kernel does not take of it is left out.
-    pub name: &'a str,
-    /// BPF_PROG_TYPE_*.
-    pub kind: u32,
-    /// BPF_TRACE_* or 0.
-    pub attach_type: u32,
-    /// Type id of the hook in the kernel's BTF, or 0.
-    pub attach_to: u32,
-    /// BPF_F_SLEEPABLE and the like.
-    pub flags: u32,
-    /// The instructions.
-    pub instructions: &'a [aya_obj::generated::bpf_insn],
-    /// The license that it states.
-    pub license: &'a CStr,
-    /// The object's BTF, loaded.
-    pub btf: Option<BorrowedFd<'a>>,
-    /// Function records and their size in bytes.
-    pub functions: (&'a [u8], usize),
-    /// Line records and their size in bytes.
-    pub lines: (&'a [u8], usize),
-}
-
-/// Types of kernel modules that a program needs.
-#[derive(Clone, Copy, Default)]
-pub struct ModuleTypes<'a> {
-    /// Where [`Code::attach_to`] is an id of; the kernel itself if there is none.
-    pub attach_to: Option<BorrowedFd<'a>>,
-    /// By the number that calls of their functions have; the first one is not used.
-    pub called: &'a [RawFd],
-}
-
-/// Verifies and loads a program. With `log` the verifier writes into it what it saw.
-///
-/// # Errors
-/// The kernel's.
-pub fn load_program(code: &Code<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
-    load_program_with(code, ModuleTypes::default(), log)
-}
-
-/// As [`load_program`], for programs that have to do with kernel modules.
-///
-/// # Errors
-/// The kernel's.
-pub fn load_program_with(code: &Code<'_>, modules: ModuleTypes<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
-    const PROG_LOAD: u32 = 5;
-    let mut attr = [0u8; 128];
-    put32(&mut attr, 0, code.kind);
-    put32(&mut attr, 4, code.instructions.len() as u32);
-    put64(&mut attr, 8, code.instructions.as_ptr() as u64);
-    put64(&mut attr, 16, code.license.as_ptr() as u64);
-    if !log.is_empty() {
-        put32(&mut attr, 24, 1);
-        put32(&mut attr, 28, log.len() as u32);
-        put64(&mut attr, 32, log.as_mut_ptr() as u64);
-    }
-    put32(&mut attr, 44, code.flags);
-    let name = code.name.bytes().filter(|b| b.is_ascii_alphanumeric() || *b == b'_');
-    for (to, byte) in attr.iter_mut().skip(48).zip(name.take(15)) {
-        *to = byte;
-    }
-    put32(&mut attr, 68, code.attach_type);
-    if let Some(btf) = code.btf {
-        put32(&mut attr, 72, btf.as_raw_fd() as u32);
-        put_records(&mut attr, 76, code.functions);
-        put_records(&mut attr, 92, code.lines);
-    }
-    put32(&mut attr, 108, code.attach_to);
-    put32(&mut attr, 112, modules.attach_to.map_or(0, |fd| fd.as_raw_fd() as u32));
-    put64(&mut attr, 120, if modules.called.is_empty() { 0 } else { modules.called.as_ptr() as u64 });
-    call_for_fd(PROG_LOAD, &mut attr)
-}
-
-/// Record size, pointer and count, which stand in this order for both kinds of records.
-fn put_records(attr: &mut [u8], at: usize, (records, size): (&[u8], usize)) {
-    let Some(count) = records.len().checked_div(size).filter(|n| *n > 0) else { return };
-    put32(attr, at, size as u32);
-    put64(attr, at + 4, records.as_ptr() as u64);
-    put32(attr, at + 12, count as u32);
-}
-
-/// Loads an object's own types.
-///
-/// # Errors
-/// The kernel's.
-pub fn load_btf(btf: &[u8], log: &mut [u8]) -> io::Result<OwnedFd> {
-    const BTF_LOAD: u32 = 18;
-    let mut attr = [0u8; 32];
-    put64(&mut attr, 0, btf.as_ptr() as u64);
-    put32(&mut attr, 16, btf.len() as u32);
-    if !log.is_empty() {
-        put64(&mut attr, 8, log.as_mut_ptr() as u64);
-        put32(&mut attr, 20, log.len() as u32);
-        put32(&mut attr, 24, 1);
-    }
-    call_for_fd(BTF_LOAD, &mut attr)
 }

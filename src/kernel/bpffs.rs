@@ -2,18 +2,16 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::host_path;
+use super::{host_path, mounts};
 
 const MOUNTED: &str = "/sys/fs/bpf";
 /// `BPF_FS_MAGIC` of `linux/magic.h`.
 const MAGIC: u64 = 0xcafe_4a11;
-const FSCONFIG_CMD_CREATE: libc::c_long = 6;
-const CLOEXEC: libc::c_long = 1;
 
 /// A folder for pins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +35,7 @@ pub fn place() -> io::Result<Place> {
     let mut detached = DETACHED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let fd = match detached.as_ref() {
         Some(fd) => fd.as_raw_fd(),
-        None => detached.insert(mount()?).as_raw_fd(),
+        None => detached.insert(mounts::detached(c"bpf")?).as_raw_fd(),
     };
     Ok(Place { folder: PathBuf::from(format!("/proc/self/fd/{fd}")), shared: false })
 }
@@ -49,24 +47,4 @@ fn is_bpffs(folder: &Path) -> bool {
     // SAFETY: `path` is NUL-terminated, and the structure is ours.
     let result = unsafe { libc::statfs(path.as_ptr(), &raw mut facts) };
     result == 0 && facts.f_type as u64 & 0xffff_ffff == MAGIC
-}
-
-fn mount() -> io::Result<OwnedFd> {
-    // SAFETY: the name is a NUL-terminated string.
-    let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, c"bpf".as_ptr(), CLOEXEC) })?;
-    let (fd, none) = (context.as_raw_fd(), std::ptr::null::<libc::c_char>());
-    // SAFETY: this command takes neither key nor value.
-    if unsafe { libc::syscall(libc::SYS_fsconfig, fd, FSCONFIG_CMD_CREATE, none, none, 0) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: no pointers.
-    owned(unsafe { libc::syscall(libc::SYS_fsmount, fd, CLOEXEC, 0) })
-}
-
-fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(result as i32) })
 }

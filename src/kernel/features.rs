@@ -1,10 +1,12 @@
 //! What the running kernel offers to eBPF programs, probed by trying.
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::mounts;
+use super::maps::{self, MapShape, NewMap};
+use super::verifier::{self, Code};
+use super::{bpf, mounts};
 
 /// The kernel's own types. They are the same in every mount namespace, so HOST_ROOT plays no part.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -46,19 +48,8 @@ pub fn has_helper(helper: i32) -> bool {
     const SOCKET_FILTER: u32 = 1;
     let instruction = |code, imm| bpf_insn { code, imm, off: 0, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(0, 0) };
     let instructions = [instruction(0x85, helper), instruction(0xb7, 0), instruction(0x95, 0)];
-    let code = super::bpf::Code {
-        name: "probe",
-        kind: SOCKET_FILTER,
-        attach_type: 0,
-        attach_to: 0,
-        flags: 0,
-        instructions: &instructions,
-        license: c"GPL",
-        btf: None,
-        functions: (&[], 0),
-        lines: (&[], 0),
-    };
-    !matches!(super::bpf::load_program(&code, &mut []), Err(error) if error.raw_os_error() == Some(libc::EINVAL))
+    let code = Code { name: "probe", kind: SOCKET_FILTER, instructions: &instructions, ..Code::default() };
+    !matches!(verifier::load_program(&code, &mut []), Err(error) if error.raw_os_error() == Some(libc::EINVAL))
 }
 
 /// Whether the kernel is locked down so far that programs may not read its memory (`confidentiality`).
@@ -84,20 +75,15 @@ fn security_file(name: &str) -> String {
 }
 
 fn probe_map(kind: u32, key: u32, value: u32, entries: u32) -> Result<OwnedFd, i32> {
-    let mut attr = [0u8; 72];
-    for (chunk, word) in attr.chunks_exact_mut(4).zip([kind, key, value, entries]) {
-        chunk.copy_from_slice(&word.to_ne_bytes());
-    }
-    let fd = super::bpf::call(super::bpf::MAP_CREATE, &mut attr).map_err(|e| e.raw_os_error().unwrap_or(0))?;
-    // SAFETY: the kernel has just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let shape = MapShape { kind, key, value, entries, flags: 0 };
+    maps::create(&NewMap { name: "probe", shape, ..NewMap::default() }).map_err(|e| e.raw_os_error().unwrap_or(0))
 }
 
 fn probe_batch() -> Result<bool, i32> {
     use std::os::fd::AsFd;
     let map = probe_map(MAP_TYPE_HASH, 4, 4, 1)?;
     let (mut keys, mut values, mut cursor) = ([0u8; 4], [0u8; 4], [0u8; 4]);
-    let result = super::bpf::lookup_and_delete_batch(map.as_fd(), None, &mut cursor, &mut keys, &mut values, 1);
+    let result = bpf::lookup_and_delete_batch(map.as_fd(), None, &mut cursor, &mut keys, &mut values, 1);
     // An empty map answers ENOENT; a kernel that does not know the command answers EINVAL or ENOTSUPP.
     Ok(result.error.is_none_or(|e| e.raw_os_error() == Some(libc::ENOENT)))
 }

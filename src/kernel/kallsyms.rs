@@ -4,14 +4,18 @@ mod symbols;
 
 pub use symbols::Symbols;
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::ops::ControlFlow;
+
+const LIST: &str = "/proc/kallsyms";
 
 /// Whether the kernel or one of its modules has a function of this name. Reads the whole list: some 10 ms.
 ///
 /// # Errors
 /// When `/proc/kallsyms` cannot be read.
 pub fn has_function(name: &str) -> io::Result<bool> {
-    find_function(BufReader::with_capacity(1 << 16, std::fs::File::open("/proc/kallsyms")?), name.as_bytes())
+    find_function(list()?, name.as_bytes())
 }
 
 /// Address of a symbol of the kernel or one of its modules, the first of that name; 0 when the kernel hides addresses from this process.
@@ -19,32 +23,60 @@ pub fn has_function(name: &str) -> io::Result<bool> {
 /// # Errors
 /// When `/proc/kallsyms` cannot be read.
 pub fn address(name: &str) -> io::Result<Option<u64>> {
-    find_address(BufReader::with_capacity(1 << 16, std::fs::File::open("/proc/kallsyms")?), name.as_bytes())
+    find_address(list()?, name.as_bytes())
 }
 
-pub(super) fn find_address(mut list: impl BufRead, name: &[u8]) -> io::Result<Option<u64>> {
-    let mut line = Vec::with_capacity(256);
-    while list.read_until(b'\n', &mut line)? > 0 {
+fn list() -> io::Result<BufReader<File>> {
+    Ok(BufReader::with_capacity(1 << 16, File::open(LIST)?))
+}
+
+/// A line of the list: `<address> <type> <name>[\t[module]]`.
+struct Line<'a> {
+    address: u64,
+    kind: &'a [u8],
+    name: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    fn parse(line: &'a [u8]) -> Option<Self> {
         let mut parts = line.split(|b| b.is_ascii_whitespace());
-        let address = parts.next().and_then(|a| std::str::from_utf8(a).ok()).and_then(|a| u64::from_str_radix(a, 16).ok());
-        if parts.nth(1) == Some(name) && address.is_some() {
-            return Ok(address);
-        }
-        line.clear();
+        let address = u64::from_str_radix(std::str::from_utf8(parts.next()?).ok()?, 16).ok()?;
+        Some(Line { address, kind: parts.next()?, name: parts.next()? })
     }
-    Ok(None)
+
+    fn is_function(&self) -> bool {
+        matches!(self.kind, b"t" | b"T" | b"w" | b"W")
+    }
 }
 
-/// Lines are `<address> <type> <name>[\t[module]]`; functions have type t, T, w or W.
-pub(super) fn find_function(mut list: impl BufRead, name: &[u8]) -> io::Result<bool> {
+/// Shows each line until one of them is enough.
+fn each(mut list: impl BufRead, mut see: impl FnMut(&Line<'_>) -> ControlFlow<()>) -> io::Result<()> {
     let mut line = Vec::with_capacity(256);
     while list.read_until(b'\n', &mut line)? > 0 {
-        let mut parts = line.split(|b| b.is_ascii_whitespace()).skip(1);
-        let kind = parts.next().unwrap_or_default();
-        if matches!(kind, b"t" | b"T" | b"w" | b"W") && parts.next() == Some(name) {
-            return Ok(true);
+        if Line::parse(&line).is_some_and(|line| see(&line).is_break()) {
+            break;
         }
         line.clear();
     }
-    Ok(false)
+    Ok(())
+}
+
+fn find(list: impl BufRead, name: &[u8], fits: impl Fn(&Line<'_>) -> bool) -> io::Result<Option<u64>> {
+    let mut found = None;
+    each(list, |line| {
+        if line.name != name || !fits(line) {
+            return ControlFlow::Continue(());
+        }
+        found = Some(line.address);
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
+}
+
+pub(super) fn find_address(list: impl BufRead, name: &[u8]) -> io::Result<Option<u64>> {
+    find(list, name, |_| true)
+}
+
+pub(super) fn find_function(list: impl BufRead, name: &[u8]) -> io::Result<bool> {
+    Ok(find(list, name, |line| line.is_function())?.is_some())
 }

@@ -1,7 +1,7 @@
 //! Limits of this process that loading programs runs into.
 
 use std::io;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 /// Descriptors that are enough for the largest gadgets: one each for programs and maps, two for most attachments.
 const DESCRIPTORS: libc::rlim_t = 1 << 16;
@@ -14,9 +14,20 @@ pub fn raise() {
     ONCE.call_once(|| {
         log("open files", raise_one(libc::RLIMIT_NOFILE, DESCRIPTORS));
         if version(&super::features::kernel_release()) < MEMORY_PER_CGROUP {
-            log("locked memory", raise_one(libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY));
+            lift_locked_memory();
         }
     });
+}
+
+/// Lifts the limit of locked memory, the first time; whether that worked.
+pub(super) fn lift_locked_memory() -> bool {
+    static LIFTED: OnceLock<bool> = OnceLock::new();
+    *LIFTED.get_or_init(|| {
+        let raised = raise_one(libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY);
+        let lifted = raised.is_ok();
+        log("locked memory", raised);
+        lifted
+    })
 }
 
 fn log(limit: &str, raised: io::Result<()>) {

@@ -4,11 +4,10 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use super::bpf;
+use super::bpf::{self, get32, put32, put64};
 
 const OBJ_PIN: u32 = 6;
 const OBJ_GET: u32 = 7;
-const OBJ_GET_INFO_BY_FD: u32 = 15;
 
 /// A map as the kernel is asked for it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,7 +24,7 @@ pub struct NewMap<'a> {
     pub types: Option<(BorrowedFd<'a>, u32, u32)>,
 }
 
-/// What two maps must have in common to stand for each other.
+/// Type and sizes of a map.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MapShape {
     /// BPF_MAP_TYPE_*.
@@ -40,12 +39,6 @@ pub struct MapShape {
     pub flags: u32,
 }
 
-fn put(attr: &mut [u8], at: usize, bytes: &[u8]) {
-    if let Some(to) = attr.get_mut(at..at + bytes.len()) {
-        to.copy_from_slice(bytes);
-    }
-}
-
 /// Makes a map.
 ///
 /// # Errors
@@ -55,7 +48,7 @@ pub fn create(map: &NewMap<'_>) -> io::Result<OwnedFd> {
     let MapShape { kind, key, value, entries, flags } = map.shape;
     let inner = map.inner.map_or(0, |fd| fd.as_raw_fd() as u32);
     for (index, word) in [kind, key, value, entries, flags, inner].into_iter().enumerate() {
-        put(&mut attr, index * 4, &word.to_ne_bytes());
+        put32(&mut attr, index * 4, word);
     }
     let name = map.name.bytes().filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
     for (to, byte) in attr.iter_mut().skip(28).zip(name.take(15)) {
@@ -63,26 +56,23 @@ pub fn create(map: &NewMap<'_>) -> io::Result<OwnedFd> {
     }
     if let Some((types, key, value)) = map.types {
         for (at, word) in [(48, types.as_raw_fd() as u32), (52, key), (56, value)] {
-            put(&mut attr, at, &word.to_ne_bytes());
+            put32(&mut attr, at, word);
         }
     }
-    put(&mut attr, 64, &map.extra.to_ne_bytes());
+    put64(&mut attr, 64, map.extra);
     bpf::call_for_fd(bpf::MAP_CREATE, &mut attr)
 }
 
-/// The shape of a map.
+/// The shape of a map. Of a per-CPU map the value is that of one CPU.
 ///
 /// # Errors
-/// The kernel's.
+/// The kernel's (EPERM, or EBADF for what is no map).
 pub fn shape(map: BorrowedFd<'_>) -> io::Result<MapShape> {
-    let mut info = [0u32; 6];
-    let mut attr = [0u8; 16];
-    put(&mut attr, 0, &(map.as_raw_fd() as u32).to_ne_bytes());
-    put(&mut attr, 4, &(size_of_val(&info) as u32).to_ne_bytes());
-    put(&mut attr, 8, &(info.as_mut_ptr() as u64).to_ne_bytes());
-    bpf::call(OBJ_GET_INFO_BY_FD, &mut attr)?;
-    let [kind, _id, key, value, entries, flags] = info;
-    Ok(MapShape { kind, key, value, entries, flags })
+    // The head of struct bpf_map_info: type, id, key_size, value_size, max_entries, map_flags.
+    let mut info = [0u8; 24];
+    bpf::object_info(map, &mut info)?;
+    let word = |index: usize| get32(&info, index * 4);
+    Ok(MapShape { kind: word(0), key: word(2), value: word(3), entries: word(4), flags: word(5) })
 }
 
 /// Gives a map a name in a BPF filesystem, under which it outlives us.
@@ -91,8 +81,8 @@ pub fn shape(map: BorrowedFd<'_>) -> io::Result<MapShape> {
 /// EEXIST when the name is taken; EPERM or EINVAL when the folder is in no BPF filesystem.
 pub fn pin(map: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
     let mut attr = [0u8; 16];
-    put(&mut attr, 0, &(path.as_ptr() as u64).to_ne_bytes());
-    put(&mut attr, 8, &(map.as_raw_fd() as u32).to_ne_bytes());
+    put64(&mut attr, 0, path.as_ptr() as u64);
+    put32(&mut attr, 8, map.as_raw_fd() as u32);
     bpf::call(OBJ_PIN, &mut attr).map(drop)
 }
 
@@ -102,6 +92,6 @@ pub fn pin(map: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
 /// ENOENT when there is none.
 pub fn pinned(path: &CStr) -> io::Result<OwnedFd> {
     let mut attr = [0u8; 16];
-    put(&mut attr, 0, &(path.as_ptr() as u64).to_ne_bytes());
+    put64(&mut attr, 0, path.as_ptr() as u64);
     bpf::call_for_fd(OBJ_GET, &mut attr)
 }

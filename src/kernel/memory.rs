@@ -1,7 +1,5 @@
 //! The process's own memory, and the machine's.
 
-use std::sync::OnceLock;
-
 /// Gives memory that the allocator keeps back to the kernel: worth it after the kernel's BTF was read.
 pub fn trim() {
     #[cfg(target_env = "gnu")]
@@ -20,15 +18,4 @@ pub fn total() -> u64 {
         return 0;
     }
     facts.totalram.saturating_mul(u64::from(facts.mem_unit))
-}
-
-/// Lifts the limit of locked memory, the first time; whether there is none since.
-pub fn unlimit_locked() -> bool {
-    static LIFTED: OnceLock<bool> = OnceLock::new();
-    *LIFTED.get_or_init(|| {
-        let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-        // SAFETY: the structure is read, no more.
-        let result = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) };
-        result == 0
-    })
 }

@@ -30,6 +30,7 @@ mod tests;
 pub mod tracefs;
 pub mod translated;
 pub mod uprobe;
+pub mod verifier;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

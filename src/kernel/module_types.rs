@@ -1,11 +1,10 @@
 //! Descriptors of the types that kernel modules have, which the kernel wants when a program hooks into a module or calls one.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::bpf;
 
-const OBJ_GET_INFO_BY_FD: u32 = 15;
 const BTF_GET_FD_BY_ID: u32 = 19;
 const BTF_GET_NEXT_ID: u32 = 23;
 /// More than any machine has; each gadget has some of its own.
@@ -44,11 +43,7 @@ fn is_kernels(fd: &OwnedFd, module: &str) -> io::Result<bool> {
     let mut info = [0u8; 32];
     info[16..24].copy_from_slice(&(name.as_mut_ptr() as u64).to_ne_bytes());
     info[24..28].copy_from_slice(&(MAX_NAME as u32).to_ne_bytes());
-    let mut attr = [0u8; 16];
-    attr[..4].copy_from_slice(&fd.as_raw_fd().to_ne_bytes());
-    attr[4..8].copy_from_slice(&32u32.to_ne_bytes());
-    attr[8..16].copy_from_slice(&(info.as_mut_ptr() as u64).to_ne_bytes());
-    match bpf::call(OBJ_GET_INFO_BY_FD, &mut attr) {
+    match bpf::object_info(fd.as_fd(), &mut info) {
         // A longer name than any module has.
         Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => return Ok(false),
         other => other?,

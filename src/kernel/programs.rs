@@ -10,7 +10,6 @@ use super::{bpf, host_path};
 const PROG_GET_NEXT_ID: u32 = 11;
 const PROG_GET_FD_BY_ID: u32 = 13;
 const MAP_GET_FD_BY_ID: u32 = 14;
-const OBJ_GET_INFO_BY_FD: u32 = 15;
 const ENABLE_STATS: u32 = 32;
 
 /// Programs looked at at most, and maps of one program.
@@ -60,7 +59,7 @@ pub fn ids() -> io::Result<Vec<u32>> {
         let mut attr = [0u8; 12];
         attr[..4].copy_from_slice(&last.to_ne_bytes());
         match bpf::call(PROG_GET_NEXT_ID, &mut attr) {
-            Ok(_) => last = word(&attr, 4),
+            Ok(_) => last = bpf::get32(&attr, 4),
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => break,
             Err(error) => return Err(error),
         }
@@ -86,12 +85,12 @@ pub fn stat(program: BorrowedFd<'_>) -> io::Result<ProgramStat> {
     let mut info = [0u8; 232];
     info[52..56].copy_from_slice(&(MAX_MAPS as u32).to_ne_bytes());
     info[56..64].copy_from_slice(&(maps.as_mut_ptr() as u64).to_ne_bytes());
-    object_info(program, &mut info)?;
+    bpf::object_info(program, &mut info)?;
     let name = info[64..80].split(|b| *b == 0).next().unwrap_or_default();
-    let count = (word(&info, 52) as usize).min(MAX_MAPS);
+    let count = (bpf::get32(&info, 52) as usize).min(MAX_MAPS);
     Ok(ProgramStat {
-        kind: word(&info, 0),
-        id: word(&info, 4),
+        kind: bpf::get32(&info, 0),
+        id: bpf::get32(&info, 4),
         name: String::from_utf8_lossy(name).into_owned(),
         run_time_ns: double(&info, 192),
         run_count: double(&info, 200),
@@ -176,18 +175,6 @@ fn open(command: u32, id: u32) -> io::Result<OwnedFd> {
     let mut attr = [0u8; 12];
     attr[..4].copy_from_slice(&id.to_ne_bytes());
     bpf::call_for_fd(command, &mut attr)
-}
-
-fn object_info(object: BorrowedFd<'_>, info: &mut [u8]) -> io::Result<()> {
-    let mut attr = [0u8; 16];
-    attr[..4].copy_from_slice(&(object.as_raw_fd() as u32).to_ne_bytes());
-    attr[4..8].copy_from_slice(&(info.len() as u32).to_ne_bytes());
-    attr[8..].copy_from_slice(&(info.as_mut_ptr() as u64).to_ne_bytes());
-    bpf::call(OBJ_GET_INFO_BY_FD, &mut attr).map(|_| ())
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes)
 }
 
 fn double(bytes: &[u8], at: usize) -> u64 {

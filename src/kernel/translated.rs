@@ -1,13 +1,12 @@
 //! What the verifier left of a program.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use aya_obj::generated::bpf_insn;
 
 use super::bpf;
 
-const OBJ_GET_INFO_BY_FD: u32 = 15;
 /// Bytes of `struct bpf_prog_info` up to the pointer to the translated instructions, it included.
 const INFO: usize = 40;
 /// Where in it the size and the address of the translated instructions stand.
@@ -37,7 +36,7 @@ pub fn program_id(program: BorrowedFd<'_>) -> io::Result<u32> {
 
 /// The instructions in the kernel's own encoding; empty when it does not show them.
 fn instructions(program: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
-    let size = u32::from_ne_bytes(info(program, &mut [])?.get(SIZE_AT..SIZE_AT + 4).and_then(|b| b.try_into().ok()).unwrap_or_default());
+    let size = bpf::get32(&info(program, &mut [])?, SIZE_AT);
     let mut code = vec![0; size as usize];
     let shown = info(program, &mut code)?;
     // The kernel takes the address back when it keeps the instructions to itself.
@@ -48,21 +47,11 @@ fn instructions(program: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
 fn info(program: BorrowedFd<'_>, code: &mut [u8]) -> io::Result<[u8; INFO]> {
     let mut info = [0u8; INFO];
     if let (Ok(size), false) = (u32::try_from(code.len()), code.is_empty()) {
-        put(&mut info, SIZE_AT, &size.to_ne_bytes());
-        put(&mut info, ADDRESS_AT, &(code.as_mut_ptr() as u64).to_ne_bytes());
+        bpf::put32(&mut info, SIZE_AT, size);
+        bpf::put64(&mut info, ADDRESS_AT, code.as_mut_ptr() as u64);
     }
-    let mut attr = [0u8; 16];
-    put(&mut attr, 0, &program.as_raw_fd().to_ne_bytes());
-    put(&mut attr, 4, &(INFO as u32).to_ne_bytes());
-    put(&mut attr, 8, &(info.as_mut_ptr() as u64).to_ne_bytes());
-    bpf::call(OBJ_GET_INFO_BY_FD, &mut attr)?;
+    bpf::object_info(program, &mut info)?;
     Ok(info)
-}
-
-fn put(to: &mut [u8], at: usize, bytes: &[u8]) {
-    if let Some(to) = to.get_mut(at..at + bytes.len()) {
-        to.copy_from_slice(bytes);
-    }
 }
 
 /// The same for instructions in the kernel's own encoding.

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use aya_obj::generated::bpf_insn;
 
-use super::bpf::{self, Code};
-use super::perf;
+use super::verifier::{self, Code};
+use super::{bpf, perf};
 
 /// Attach type with which a program must have been loaded to be linked to many probes at once.
 pub const MULTI: u32 = 48;
@@ -67,7 +67,7 @@ pub fn has_multi() -> bool {
 
 /// A kernel that knows such links says that `/` is no file to probe, others do not understand.
 fn probe() -> io::Result<bool> {
-    let program = bpf::load_program(&nothing(), &mut [])?;
+    let program = verifier::load_program(&nothing(), &mut [])?;
     let refused = attach_many(program.as_fd(), c"/", &[Site { offset: 0, semaphore: 0 }], false).err();
     Ok(refused.is_some_and(|e| e.raw_os_error() == Some(libc::EBADF)))
 }
@@ -80,12 +80,7 @@ fn nothing() -> Code<'static> {
         name: "probe",
         kind: KPROBE,
         attach_type: MULTI,
-        attach_to: 0,
         instructions: INSTRUCTIONS.get_or_init(|| [instruction(0xb7), instruction(0x95)]),
-        license: c"GPL",
-        btf: None,
-        functions: (&[], 0),
-        lines: (&[], 0),
-        flags: 0,
+        ..Code::default()
     }
 }

@@ -11,8 +11,8 @@ const SECTIONS: &str = "kprobe, kretprobe, uprobe, uretprobe, usdt, tracepoint, 
 /// Why a gadget could not be loaded, attached or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The image has no eBPF layer.
-    #[error("gadget {gadget:?} has no eBPF object to load")]
+    /// The image has no eBPF layer, and the metadata asks for nothing that is there without one.
+    #[error("gadget {gadget:?} has neither an eBPF object to load nor a data source that works without one")]
     NoObject {
         /// The gadget's name.
         gadget: String,

@@ -31,6 +31,7 @@ use aya::maps::MapData;
 
 use crate::gadget::Gadget;
 use crate::gadget::btf::Places;
+use crate::gadget::polled;
 use crate::kernel::limits;
 use attach::{Around, Link};
 pub use error::LoadError;
@@ -108,7 +109,7 @@ pub struct Loaded {
     /// Network namespaces of the workloads: written by [`Scoped`], read by iterators over sockets.
     namespaces: std::sync::Arc<scope::Namespaces>,
     /// Its programs among those that are known as ours.
-    registration: registry::Registration,
+    _registration: registry::Registration,
     /// Keeps the socket enricher running as long as programs look into its map.
     _sockets: Option<std::sync::Arc<sockets::SocketEnricher>>,
 }
@@ -120,6 +121,13 @@ pub struct Loaded {
 pub fn load(gadget: &Gadget, options: &Options<'_>) -> Result<Loaded, LoadError> {
     let began = Instant::now();
     limits::raise();
+    for missing in polled::missing(&gadget.manifest) {
+        tracing::warn!(
+            gadget = gadget.identity.name,
+            missing,
+            "the gadget asks for a data source that gadgetry does not have, and goes without"
+        );
+    }
     let loaded = match &gadget.object {
         Some(_) => Plan::of(gadget, options)?.load(options)?,
         None => Loaded::without_programs(gadget, options)?,
@@ -132,11 +140,11 @@ impl Loaded {
     /// A gadget that is metadata only: its records come from sources of the host.
     fn without_programs(gadget: &Gadget, options: &Options<'_>) -> Result<Self, LoadError> {
         let name = &gadget.identity.name;
-        if !gadget.manifest.has_other_sources() {
+        if gadget.sources.is_empty() {
             return Err(LoadError::NoObject { gadget: name.clone() });
         }
         plan::values(gadget, options)?;
-        Ok(Loaded { gadget: name.clone(), ..Loaded::default() })
+        Ok(Loaded { gadget: name.clone(), sources: plan::sources(gadget)?, ..Loaded::default() })
     }
 
     /// What reads the records of each data source, by its name. Only once: the readers own what they read.

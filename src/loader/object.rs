@@ -18,8 +18,8 @@ use super::program;
 use super::suggest;
 use crate::gadget::btf::KernelTypes;
 use crate::kernel::{
-    bpf::{self, Code, ModuleTypes},
     module_types, translated,
+    verifier::{self, Code, ModuleTypes},
 };
 
 /// A program to be loaded.
@@ -118,11 +118,11 @@ impl<'a> Image<'a> {
         let types = self.object.fixup_and_sanitize_btf(features);
         let types = types.map_err(|e| LoadError::object(format!("adapt types of gadget {gadget:?}"), e))?;
         let Some(bytes) = types.map(Btf::to_bytes) else { return Ok(None) };
-        match bpf::load_btf(&bytes, &mut []) {
+        match verifier::load_btf(&bytes, &mut []) {
             Ok(fd) => Ok(Some(fd)),
             Err(source) => {
                 let mut log = vec![0; 64 << 10];
-                let _ = bpf::load_btf(&bytes, &mut log);
+                let _ = verifier::load_btf(&bytes, &mut log);
                 let last = program::last_lines(&log, 1);
                 let because = if last.is_empty() { last } else { format!(" ({last})") };
                 Err(LoadError::kernel(format!("load types of gadget {gadget:?}{because}"), source))
@@ -173,7 +173,7 @@ impl<'a> Image<'a> {
             kind,
             attach_type,
             attach_to,
-            flags: if wanted.sleepable { bpf::F_SLEEPABLE } else { 0 },
+            flags: if wanted.sleepable { verifier::F_SLEEPABLE } else { 0 },
             instructions: &function.instructions,
             license: &program.license,
             btf: btf.map(AsFd::as_fd),

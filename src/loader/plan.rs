@@ -18,6 +18,7 @@ use super::packetfilter;
 use super::prepare::{Host, Prepared, Target, prepare};
 use super::reader::Schedule;
 use super::registry::Registration;
+use super::scope::uprobe;
 use super::sockets::{self, SocketFields};
 use super::{Loaded, Options, micros};
 use crate::batch::{self, SchemaBuilder};
@@ -73,7 +74,7 @@ impl<'a> Plan<'a> {
         let name = &gadget.identity.name;
         let object = gadget.object.as_deref().ok_or_else(|| LoadError::NoObject { gadget: name.clone() })?;
         let values = values(gadget, options)?;
-        let sources = gadget.sources.iter().map(|s| source(gadget, s)).collect::<Result<_, _>>()?;
+        let sources = sources(gadget)?;
         let traces = values.iter().any(|(param, value)| param.key == params::TRACE_PIPE && param.encode(value).is_ok_and(|v| v == [1]));
         let mut globals = globals(gadget, &values)?;
         globals.extend(host_variables(gadget, options));
@@ -137,9 +138,9 @@ impl<'a> Plan<'a> {
             "programs verified"
         );
         let gadget = name.to_owned();
-        let registration = Registration::new(&self.gadget.identity, programs.iter().map(|p| p.fd.as_fd()));
+        let _registration = Registration::new(&self.gadget.identity, programs.iter().map(|p| p.fd.as_fd()));
         Ok(Loaded {
-            registration,
+            _registration,
             gadget,
             programs,
             maps,
@@ -300,7 +301,10 @@ fn hook(program: &ProgramSpec) -> Result<Hook, LoadError> {
                 "program {:?} in section {:?} cannot be attached to {:?}, as the metadata says",
                 program.name, program.section, program.target
             ))),
-            aimed => Ok(aimed),
+            aimed => {
+                uprobe::check(&program.name, &aimed)?;
+                Ok(aimed)
+            }
         },
     }
 }
@@ -313,6 +317,11 @@ fn frequencies(gadget: &Gadget, wanted: &[Wanted]) -> Result<HashMap<String, u64
         frequencies.insert(name.clone(), gadget.manifest.sampler(name).map_err(fail)?);
     }
     Ok(frequencies)
+}
+
+/// The data sources, with when they are read.
+pub(super) fn sources(gadget: &Gadget) -> Result<Vec<Source>, LoadError> {
+    gadget.sources.iter().map(|spec| source(gadget, spec)).collect()
 }
 
 fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::error::{LoadError, explain_permission};
-use crate::kernel::bpf::{self, Code, ModuleTypes};
+use crate::kernel::verifier::{self, Code, ModuleTypes};
 
 /// How many of the verifier's last lines go into an error.
 pub(super) const LOG_LINES: usize = 20;
@@ -14,19 +14,19 @@ const LOG_SIZES: [usize; 2] = [64 << 10, 8 << 20];
 
 /// Loads a program that may as well be refused.
 pub(super) fn try_load(code: &Code<'_>, modules: ModuleTypes<'_>) -> io::Result<OwnedFd> {
-    retried(|| bpf::load_program_with(code, modules, &mut []))
+    retried(|| verifier::load_program_with(code, modules, &mut []))
 }
 
 /// Loads a program; only when that fails once more, with a log.
 pub(super) fn load(code: &Code<'_>, modules: ModuleTypes<'_>) -> Result<OwnedFd, LoadError> {
-    let refused = match retried(|| bpf::load_program_with(code, modules, &mut [])) {
+    let refused = match retried(|| verifier::load_program_with(code, modules, &mut [])) {
         Ok(program) => return Ok(program),
         Err(error) => error,
     };
     let mut text = String::new();
     for size in LOG_SIZES {
         let mut log = vec![0; size];
-        let result = retried(|| bpf::load_program_with(code, modules, &mut log));
+        let result = retried(|| verifier::load_program_with(code, modules, &mut log));
         text = last_lines(&log, LOG_LINES);
         match result {
             Ok(program) => return Ok(program),

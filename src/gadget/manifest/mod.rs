@@ -176,13 +176,6 @@ impl Manifest {
         self.root.child("programs")?.child(program)?.child("attach_to").and_then(Node::text)
     }
 
-    /// Whether it asks for data sources that need no object: processes, cgroups, containers or statistics of programs.
-    pub fn has_other_sources(&self) -> bool {
-        let asks = |path: &str| self.get(path).and_then(Node::text).is_some_and(|v| v == "true");
-        let operators = ["operator.process.emitstats", "operator.cgroup.emitstats", "operator.ebpf.emitstats"];
-        operators.into_iter().any(asks) || self.annotations.get("enable-containers-datasource").is_some_and(|v| v == "true")
-    }
-
     fn source_node(&self, source: &str) -> Option<&Node> {
         self.root.child("datasources")?.child(source)
     }

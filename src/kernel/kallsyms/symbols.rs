@@ -1,7 +1,10 @@
 //! Names of kernel addresses, in a table that is small enough to keep.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead};
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
+
+use super::{Line, each, list};
 
 /// More symbols than any kernel with its modules has, and most bytes of their names.
 const MAX_SYMBOLS: usize = 2_000_000;
@@ -28,19 +31,19 @@ impl Symbols {
         if let Some(symbols) = SYMBOLS.get() {
             return Ok(symbols);
         }
-        let file = std::fs::File::open("/proc/kallsyms")?;
-        let symbols = Symbols::read(BufReader::with_capacity(1 << 16, file))?;
+        let symbols = Symbols::read(list()?)?;
         Ok(SYMBOLS.get_or_init(|| symbols))
     }
 
-    /// Lines are `<address> <type> <name>[\t[module]]`; functions have type t, T, w or W.
-    pub(in crate::kernel) fn read(mut list: impl BufRead) -> io::Result<Self> {
+    pub(in crate::kernel) fn read(list: impl BufRead) -> io::Result<Self> {
         let mut symbols = Symbols { hidden: true, ..Symbols::default() };
-        let mut line = Vec::with_capacity(256);
-        while symbols.places.len() < MAX_SYMBOLS && symbols.names.len() < MAX_NAMES && list.read_until(b'\n', &mut line)? > 0 {
-            symbols.add(&line);
-            line.clear();
-        }
+        each(list, |line| {
+            symbols.add(line);
+            match symbols.places.len() < MAX_SYMBOLS && symbols.names.len() < MAX_NAMES {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        })?;
         // Stable: of several names of an address the first one is found.
         symbols.places.sort_by_key(|(address, _)| *address);
         symbols.places.dedup_by_key(|(address, _)| *address);
@@ -49,15 +52,14 @@ impl Symbols {
         Ok(symbols)
     }
 
-    fn add(&mut self, line: &[u8]) {
-        let mut parts = line.split(|b| b.is_ascii_whitespace());
-        let (Some(address), Some(b"t" | b"T" | b"w" | b"W"), Some(name)) = (parts.next(), parts.next(), parts.next()) else { return };
-        let address = std::str::from_utf8(address).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
-        // A restricted reader (kptr_restrict) sees every address as zero.
-        let Some(address) = address.filter(|a| *a != 0) else { return };
+    /// A restricted reader (kptr_restrict) sees every address as zero.
+    fn add(&mut self, line: &Line<'_>) {
+        if !line.is_function() || line.address == 0 {
+            return;
+        }
         self.hidden = false;
-        self.places.push((address, self.names.len() as u32));
-        self.names.extend_from_slice(name);
+        self.places.push((line.address, self.names.len() as u32));
+        self.names.extend_from_slice(line.name);
         self.names.push(0);
     }
 

@@ -22,6 +22,9 @@ use values::Initial;
 /// Most memory for all maps of an object, in bytes, or half of the machine's if that is less.
 const MOST_MEMORY: u64 = 1 << 30;
 
+/// Most maps of an object.
+const MOST_MAPS: usize = 1000;
+
 /// What is decided about maps before they are made.
 #[derive(Default)]
 pub(super) struct Wishes<'a> {
@@ -152,6 +155,10 @@ impl Maker<'_> {
             0 => MOST_MEMORY,
             all => MOST_MEMORY.min(all / 2),
         };
+        if declared.len() > MOST_MAPS {
+            let (gadget, maps) = (self.gadget, declared.len());
+            return Err(LoadError::Invalid(format!("gadget {gadget:?} has {maps} maps, more than the limit of {MOST_MAPS}")));
+        }
         let mut wanted = 0u64;
         for (spec, name, _) in declared {
             wanted = wanted.saturating_add(spec.memory(self.cpus));

@@ -12,7 +12,6 @@ mod flexible;
 mod host;
 mod kconfig;
 mod ksyms;
-mod limits;
 mod linkage;
 mod matching;
 mod progarray;
@@ -107,7 +106,6 @@ pub fn prepare(object: &[u8], target: &Target<'_>) -> Result<Prepared, PrepareEr
     let blob = editor.data(btf_section).to_vec();
     let mut btf = Btf::parse(&blob)?;
     let mut changes = Changes::default();
-    limits::check_maps(&btf)?;
     let renamed = sections::rename(&mut editor, &mut changes)?;
     if !target.facts.has_boot_clock() {
         changes.boot_clock = clock::replace(&mut editor)?;

@@ -1,11 +1,12 @@
 //! A tiny program in front of a gadget's: it says which network namespace a packet belongs to, which the packet itself does not.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use aya_obj::generated::bpf_insn;
 
-use crate::kernel::bpf::{self, Code, ModuleTypes, Shape};
+use crate::kernel::bpf::{self, Shape};
+use crate::kernel::maps::{self, MapShape, NewMap};
+use crate::kernel::verifier::{Code, ModuleTypes};
 use crate::loader::error::LoadError;
 use crate::loader::object::LoadedProgram;
 use crate::loader::program;
@@ -13,7 +14,7 @@ use crate::loader::program;
 const PROG_ARRAY: u32 = 3;
 const SLOT: Shape = Shape { key: 4, value: 4 };
 const FIRST: [u8; 4] = [0; 4];
-const MAP_NAME: &[u8] = b"gadget_tail_call";
+const MAP_NAME: &str = "gadget_tail_call";
 /// Where `cb[0]` is in `struct __sk_buff`.
 const CB: i16 = 48;
 
@@ -29,7 +30,8 @@ impl Slot {
     /// One with this program in it.
     pub(super) fn holding(program: &LoadedProgram) -> Result<Self, LoadError> {
         let fail = |e| LoadError::kernel(format!("make a program array for program {:?}", program.name), e);
-        let map = create().map_err(fail)?;
+        let shape = MapShape { kind: PROG_ARRAY, key: 4, value: 4, entries: 1, flags: 0 };
+        let map = maps::create(&NewMap { name: MAP_NAME, shape, ..NewMap::default() }).map_err(fail)?;
         let value = program.fd.as_raw_fd().to_ne_bytes();
         bpf::update(map.as_fd(), SLOT, &FIRST, &value).map_err(fail)?;
         let kind = program.hook.program_type().map_or(0, |(kind, _)| kind);
@@ -42,14 +44,8 @@ impl Slot {
         let code = Code {
             name: &self.name,
             kind: self.kind,
-            attach_type: 0,
-            attach_to: 0,
             instructions: &instructions(self.map.as_raw_fd(), netns as u32, otherwise),
-            license: c"GPL",
-            btf: None,
-            functions: (&[], 0),
-            lines: (&[], 0),
-            flags: 0,
+            ..Code::default()
         };
         program::load(&code, ModuleTypes::default())
     }
@@ -60,18 +56,6 @@ impl Slot {
             tracing::debug!(program = self.name, %error, "program array cannot be emptied");
         }
     }
-}
-
-/// BPF_MAP_CREATE: kind, sizes of key and value, number of entries; the name at 28.
-fn create() -> io::Result<OwnedFd> {
-    let mut attr = [0u8; 48];
-    for (to, word) in attr.as_chunks_mut::<4>().0.iter_mut().zip([PROG_ARRAY, 4, 4, 1]) {
-        *to = word.to_ne_bytes();
-    }
-    for (to, byte) in attr.iter_mut().skip(28).zip(MAP_NAME.iter().take(15)) {
-        *to = *byte;
-    }
-    bpf::call_for_fd(bpf::MAP_CREATE, &mut attr)
 }
 
 fn instructions(map: i32, netns: u32, otherwise: i32) -> [bpf_insn; 8] {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::error::LoadError;
 use super::micros;
 use crate::gadget::btf::KernelTypes;
-use crate::kernel::{bpf, memory};
+use crate::kernel::maps::{self, MapShape, NewMap};
 pub use fields::{SocketFields, SocketFieldsError};
 use programs::{Attached, Prepared, Way};
 
@@ -70,7 +70,6 @@ impl SocketEnricher {
 
     fn start(fields: &SocketFields, kernel: &KernelTypes) -> Result<Self, LoadError> {
         let began = Instant::now();
-        memory::unlimit_locked();
         let map = create_map(HASH, KEY_SIZE, fields.value_size(), ENTRIES)?;
         let blank = create_map(ARRAY, 4, fields.value_size(), 1)?;
         let (way, attached) = attach(&Prepared::for_fields(fields, kernel)?, map.as_fd(), blank.as_fd())?;
@@ -132,5 +131,7 @@ fn tidy(attached: &Attached, end: &Receiver<()>) {
 }
 
 fn create_map(kind: u32, key: u32, value: u32, entries: u32) -> Result<OwnedFd, LoadError> {
-    bpf::create_map(kind, key, value, entries, MAP).map_err(|e| LoadError::kernel("create map \"gadget_sockets\"".to_owned(), e))
+    let shape = MapShape { kind, key, value, entries, flags: 0 };
+    maps::create(&NewMap { name: MAP, shape, ..NewMap::default() })
+        .map_err(|e| LoadError::kernel("create map \"gadget_sockets\"".to_owned(), e))
 }

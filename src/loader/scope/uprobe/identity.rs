@@ -10,8 +10,9 @@ use std::sync::OnceLock;
 use aya_obj::generated::bpf_insn;
 
 use crate::gadget::btf::{Btf, Kind};
-use crate::kernel::bpf::{self, Code};
+use crate::kernel::bpf;
 use crate::kernel::files::Mapping;
+use crate::kernel::verifier::{self, Code};
 
 /// What no two files have in common while they are open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,18 +128,14 @@ fn member(btf: &Btf<'_>, structure: u32, name: &str, depth: u32) -> Option<u32> 
 /// Loads the iterator and binds it to this process. A kernel that ignores for whom it is would show everybody's mappings; it refuses to
 /// have it bound to all threads, so that is tried first.
 fn make(offsets: &Offsets) -> io::Result<OwnedFd> {
-    let program = bpf::load_program(
+    let program = verifier::load_program(
         &Code {
             name: "mappings",
             kind: 26,
             attach_type: bpf::TRACE_ITER,
             attach_to: offsets.hook,
             instructions: &instructions(offsets),
-            license: c"GPL",
-            btf: None,
-            functions: (&[], 0),
-            lines: (&[], 0),
-            flags: 0,
+            ..Code::default()
         },
         &mut [],
     )?;
