@@ -300,7 +300,7 @@ fn hook(program: &ProgramSpec) -> Result<Hook, LoadError> {
                 "program {:?} in section {:?} cannot be attached to {:?}, as the metadata says",
                 program.name, program.section, program.target
             ))),
-            aimed => Ok(aimed),
+            aimed => super::scope::uprobe::check(&program.name, &aimed).map(|()| aimed),
         },
     }
 }
