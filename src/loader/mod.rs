@@ -136,7 +136,8 @@ impl Loaded {
             return Err(LoadError::NoObject { gadget: name.clone() });
         }
         plan::values(gadget, options)?;
-        Ok(Loaded { gadget: name.clone(), ..Loaded::default() })
+        let sources = gadget.sources.iter().map(|s| plan::source(gadget, s)).collect::<Result<_, _>>()?;
+        Ok(Loaded { gadget: name.clone(), sources, ..Loaded::default() })
     }
 
     /// What reads the records of each data source, by its name. Only once: the readers own what they read.

@@ -315,7 +315,8 @@ fn frequencies(gadget: &Gadget, wanted: &[Wanted]) -> Result<HashMap<String, u64
     Ok(frequencies)
 }
 
-fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
+/// How a data source is read, and when.
+pub(super) fn source(gadget: &Gadget, spec: &SourceSpec) -> Result<Source, LoadError> {
     let schedule = match &spec.origin {
         Origin::Tracer { .. } => Schedule::default(),
         Origin::MapIter { interval, count, flush_on_stop, .. } => Schedule { interval: *interval, count: *count, at_stop: *flush_on_stop },
