@@ -199,7 +199,7 @@ pub(super) fn read_file(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     // One byte more than allowed tells "too large" from "just fits".
     std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it is larger than {} MiB", limit >> 20)));
     }
     Ok(bytes)
 }

@@ -98,7 +98,7 @@ fn archive(path: &Path) -> Result<Archive, ImageError> {
     Archive::open(path)
 }
 
-/// Reads a folder with `gadget.yaml` and one object (`*.o`).
+/// Reads a folder with `gadget.yaml` and at most one object (`*.o`).
 fn folder(path: &Path, reference: &str) -> Result<GadgetImage, ImageError> {
     let metadata_path = path.join("gadget.yaml");
     let object = object(path)?;
@@ -109,8 +109,11 @@ fn folder(path: &Path, reference: &str) -> Result<GadgetImage, ImageError> {
         ));
     }
     let metadata = read(&metadata_path, MAX_METADATA)?;
-    let Some(object) = object else { return Err(unusable(path, "there is a gadget.yaml but no compiled object (*.o) beside it")) };
-    let ebpf = Some(read(&object, OBJECT_LIMIT)?);
+    // Metadata alone makes a gadget that reads nothing but the host; with a source beside it, it has only not been compiled.
+    if object.is_none() && ["program.bpf.c", "build.yaml"].iter().any(|source| path.join(source).exists()) {
+        return Err(unusable(path, "there is a gadget.yaml and a source but no compiled object (*.o) beside it"));
+    }
+    let ebpf = object.map(|object| read(&object, OBJECT_LIMIT)).transpose()?;
     Ok(GadgetImage { reference: reference.to_owned(), metadata, ebpf, ..GadgetImage::default() })
 }
 

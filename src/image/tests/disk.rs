@@ -162,13 +162,15 @@ fn compressed_bombs_are_refused() {
     assert!(error(&file(dir.path(), "bomb.tar.gz", &bomb)).contains("expands to more than 128 MiB"));
 }
 
-/// A folder with an object and its metadata opens whatever the object is called; none or two objects are refused by name.
+/// A folder with an object and its metadata opens whatever the object is called; a source without its object and two objects are refused.
 #[test]
 fn object_folders_open() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
     assert!(error(path).contains("no compiled gadget"));
     file(dir.path(), "gadget.yaml", b"name: toy\n");
+    assert!(local::open(path, ARCH).unwrap().ebpf.is_none(), "metadata alone");
+    file(dir.path(), "program.bpf.c", b"");
     assert!(error(path).contains("no compiled object"));
     file(dir.path(), "any.bpf.o", b"\x7fELF");
     assert_eq!(local::open(path, ARCH).unwrap().ebpf.as_deref(), Some(&b"\x7fELF"[..]));

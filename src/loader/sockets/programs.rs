@@ -71,6 +71,7 @@ impl Attached {
         for program in &programs {
             match (&program.hook, &root) {
                 (Hook::Cgroup(cgroup), Some(root)) => attached.cgroup.push(attach_to_cgroup(program, root, cgroup.attach_type)?),
+                (Hook::Iterator(_), _) => {}
                 _ => attached.links.extend(attach::attach(program, &nothing)?),
             }
         }
