@@ -1,8 +1,10 @@
 //! Writing to the terminal or the pipe: a reader that went away ends the output quietly.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 
 use super::exit::Failure;
+use crate::kernel::terminal;
 use crate::telemetry::terminal::Terminal;
 
 /// Writes to standard output.
@@ -21,5 +23,5 @@ pub(super) fn error(text: &str) {
 
 /// Whether standard output is a terminal that wants colours.
 pub(super) fn colours() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+    terminal::takes_colours(io::stdout().as_fd())
 }

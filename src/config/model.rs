@@ -111,6 +111,20 @@ pub struct ServiceConfig {
     #[serde(default)]
     #[schemars(extend("x-format" = "duration", "default" = "10s"))]
     pub shutdown_timeout: Option<String>,
+    /// What gadgets learn about the processes behind sockets.
+    #[serde(default)]
+    pub socket_enricher: SocketEnricherConfig,
+}
+
+/// What gadgets learn about the processes behind sockets, beside their ids and names.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SocketEnricherConfig {
+    /// Paths that are kept for each socket, as `name` or `name=size`: `cwd`, the working directory, and `exepath`, the executable; the size
+    /// in bytes is a power of two up to 4096 (512 when left out). Memory for 16384 sockets is taken from the first gadget on that asks.
+    #[serde(default)]
+    #[schemars(schema_with = "socket_fields_schema")]
+    pub fields: Option<Vec<String>>,
 }
 
 /// A socket to listen on.
@@ -256,6 +270,14 @@ fn buffer_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "minimum": parse::BUFFER_SIZES.start(),
         "maximum": parse::BUFFER_SIZES.end(),
         "examples": ["4MiB", "64MiB"],
+    })
+}
+
+fn socket_fields_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": ["array", "null"],
+        "items": {"type": "string", "x-format": "socket-field"},
+        "default": ["cwd=512", "exepath=512"],
     })
 }
 

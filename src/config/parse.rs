@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::component::duration;
 use crate::exporter::sender::units;
+use crate::loader::SocketFields;
 
 /// Longest duration: a year.
 const MAX: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -51,6 +52,15 @@ pub fn buffer_size(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| "a size from 4KiB to 512MiB such as 4MiB".to_owned())
 }
 
+/// What is to be known about sockets: a list of `name` or `name=size`.
+///
+/// # Errors
+/// What was expected.
+pub fn socket_fields<T: AsRef<str>>(fields: &[T]) -> Result<SocketFields, String> {
+    let fields = SocketFields::of(fields.iter().map(AsRef::as_ref));
+    fields.map_err(|_| "cwd or exepath, alone or with a size that is a power of two up to 4096, such as cwd=512".to_owned())
+}
+
 /// Checks `text` against one of the formats of our schemas; formats of others are not checked here.
 ///
 /// # Errors
@@ -58,6 +68,7 @@ pub fn buffer_size(text: &str) -> Result<u64, String> {
 pub fn format(name: &str, text: &str) -> Result<(), String> {
     match name {
         "duration" => duration(text).map(drop),
+        "socket-field" => socket_fields(&[text]).map(drop),
         "listen-address" => listen_address(text).map(drop),
         "listen-address-or-empty" if text.is_empty() => Ok(()),
         "listen-address-or-empty" => listen_address(text).map(drop),

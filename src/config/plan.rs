@@ -9,6 +9,7 @@ use super::model::{LogEncoding, LogLevel, OwnProtocol};
 use super::problem::Problem;
 use crate::component::{ComponentId, MetricSpec};
 use crate::container::Selector;
+use crate::loader::SocketFields;
 
 /// All that is to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +76,8 @@ pub struct ServicePlan {
     pub health: Option<SocketAddr>,
     /// How long a stop may take.
     pub shutdown_timeout: Duration,
+    /// What gadgets learn about the processes behind sockets.
+    pub sockets: SocketFields,
     /// Where its own traces and metrics are sent.
     pub otlp: Option<OwnTelemetry>,
     /// The least severe log messages that are shown.

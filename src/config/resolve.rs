@@ -11,6 +11,7 @@ use super::parse;
 use super::plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, RuntimesPlan, ServicePlan};
 use crate::component::ComponentId;
 use crate::components::canonical_id;
+use crate::loader::SocketFields;
 
 /// The plan of `config`, without the files it came from.
 ///
@@ -46,6 +47,7 @@ fn service(config: ServiceConfig) -> Result<ServicePlan, String> {
         telemetry: telemetry.map(|text| parse::listen_address(&text)).transpose()?,
         health: config.health.map(|health| parse::listen_address(&health.endpoint)).transpose()?,
         shutdown_timeout: config.shutdown_timeout.map_or(Ok(Duration::from_secs(10)), |text| parse::duration(&text))?,
+        sockets: config.socket_enricher.fields.map_or(Ok(SocketFields::default()), |fields| parse::socket_fields(&fields))?,
         otlp: config.telemetry.otlp.map(own_telemetry).transpose()?,
         log_level: config.telemetry.logs.level.unwrap_or_default(),
         log_encoding: config.telemetry.logs.encoding.unwrap_or_default(),

@@ -78,7 +78,7 @@ impl Daemon {
             inventory: inventory.clone(),
             ledger: ledger.clone(),
             runtime: tokio::runtime::Handle::current(),
-            sockets: Default::default(),
+            sockets: plan.service.sockets,
         };
         let services = Services::start(&plan, &inventory, &ledger, &listeners, logging, cancel)?;
         let running = Running::new(&plan, context, listeners, Arc::new(services::resource()));

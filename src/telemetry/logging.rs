@@ -3,9 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::io::IsTerminal;
+use std::os::fd::AsFd;
 
 use super::terminal::Terminal;
+use crate::kernel::terminal;
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
@@ -69,7 +70,7 @@ impl Logging {
 /// When the filter cannot be read, or a log is installed already.
 pub fn init(format: LogFormat, level: &str) -> Result<Logging, LoggingError> {
     let filter = filter(|name| std::env::var(name).ok(), level)?;
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let colours = terminal::takes_colours(std::io::stderr().as_fd());
     let (subscriber, logging) = subscriber(format, filter, colours, || Terminal);
     subscriber.try_init()?;
     Ok(logging)

@@ -11,19 +11,7 @@ use gadgetry::image;
 use gadgetry::loader::{self, Options};
 
 use crate::harness::{Event, Run, Setup, compiled, seen, with_each_compiler};
-
-/// Calls getppid, which nothing else in this process does, `count` times in this thread.
-fn getppid(count: usize) {
-    for _ in 0..count {
-        // SAFETY: the call takes nothing and cannot fail.
-        unsafe { libc::syscall(libc::SYS_getppid) };
-    }
-}
-
-fn thread() -> String {
-    // SAFETY: the call takes nothing and cannot fail.
-    unsafe { libc::gettid() }.to_string()
-}
+use crate::trigger::{getppid, thread};
 
 fn setup(buffer: Option<u32>) -> Setup {
     Setup { buffer, ..Setup::params(&[("thread", &thread())]) }

@@ -7,16 +7,7 @@ use gadgetry::loader;
 use serde_json::Value;
 
 use crate::harness::{Run, Setup, assert_golden, compiled, not_here, seen, with_each_compiler};
-
-fn thread() -> String {
-    // SAFETY: the call takes nothing and cannot fail.
-    unsafe { libc::gettid() }.to_string()
-}
-
-fn getppid() {
-    // SAFETY: the call takes nothing and cannot fail.
-    unsafe { libc::syscall(libc::SYS_getppid) };
-}
+use crate::trigger::{getppid, thread};
 
 /// The first event of a gadget that looks at this thread.
 fn event(gadget: &str, compiler: &str, trigger: impl Fn()) -> Value {
@@ -48,7 +39,7 @@ fn option(config: &Option<String>, name: &str) -> Option<String> {
 #[test]
 fn core_values() {
     with_each_compiler(|compiler| {
-        let event = event("core_values", compiler, getppid);
+        let event = event("core_values", compiler, || getppid(1));
         let volatile = ["version", "hz", "syscall_tristate", "bpf", "net_letter", "wrapper", "cookie", "hostname"];
         assert_golden("core_values", &event, &volatile);
         let (major, minor) = release();
@@ -100,7 +91,7 @@ fn core_types() {
 #[test]
 fn core_code() {
     with_each_compiler(|compiler| {
-        let event = event("core_code", compiler, getppid);
+        let event = event("core_code", compiler, || getppid(1));
         assert_golden("core_code", &event, &[]);
     });
     seen("prepare: functions, tail calls, initial values of program arrays");
@@ -113,7 +104,7 @@ fn core_callbacks() {
         return not_here("prepare: callbacks", "bpf_loop came with 5.17");
     }
     with_each_compiler(|compiler| {
-        let event = event("core_callbacks", compiler, getppid);
+        let event = event("core_callbacks", compiler, || getppid(1));
         assert_golden("core_callbacks", &event, &[]);
     });
     seen("prepare: callbacks");
@@ -124,7 +115,7 @@ fn core_callbacks() {
 fn core_symbols() {
     let kernel = btf::Btf::kernel().unwrap();
     with_each_compiler(|compiler| {
-        let event = event("core_symbols", compiler, getppid);
+        let event = event("core_symbols", compiler, || getppid(1));
         assert_golden("core_symbols", &event, &["address", "function_there", "type_id"]);
         let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();
         let line = symbols.lines().find(|l| l.split_whitespace().nth(2) == Some("_stext")).unwrap();
@@ -152,7 +143,7 @@ fn core_variable() {
         return not_here("prepare: kernel variables", "the kernel lists no variables (CONFIG_KALLSYMS_ALL)");
     }
     with_each_compiler(|compiler| {
-        assert_eq!(event("core_variable", compiler, getppid)["cpu"], 1);
+        assert_eq!(event("core_variable", compiler, || getppid(1))["cpu"], 1);
     });
     seen("prepare: kernel variables");
 }

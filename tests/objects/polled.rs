@@ -1,6 +1,7 @@
 //! Gadgets without programs: what their metadata switches on.
 
 use crate::harness::{COMPILERS, Run, Setup, seen};
+use crate::trigger::{getppid, thread};
 
 /// Every process once, with the chosen fields and what formatters make of them.
 #[test]
@@ -20,23 +21,15 @@ fn processes() {
 /// Programs of the whole host, ours among them by the name of their gadget; or only ours, added up.
 #[test]
 fn statistics_of_programs() {
-    // SAFETY: the call takes nothing and cannot fail.
-    let thread = unsafe { libc::gettid() }.to_string();
-    let _measured = Run::start("ring_tracer", COMPILERS[0], &Setup::params(&[("thread", &thread)]));
+    let _measured = Run::start("ring_tracer", COMPILERS[0], &Setup::params(&[("thread", &thread())]));
     let all = Run::start("bpfstats", COMPILERS[0], &Setup::default());
-    let calls = || {
-        for _ in 0..1000 {
-            // SAFETY: the call takes nothing and cannot fail.
-            unsafe { libc::syscall(libc::SYS_getppid) };
-        }
-    };
-    calls();
+    getppid(1000);
     let ran = all.event_of("bpfstats", |e| e["gadgetID"] == "object" && e["progName"] == "enter" && e["runcount"].as_u64() > Some(0));
     assert_eq!((ran["progType"].as_str(), ran["gadgetName"].as_str()), (Some("TracePoint"), Some("ring_tracer")));
     assert!(ran["mapCount"].as_u64() >= Some(2) && ran["pids"].as_str().unwrap().contains(&std::process::id().to_string()), "{ran:#}");
     drop(all);
     let ours = Run::start("bpfstats", COMPILERS[0], &Setup::params(&[("gadgets-only", "true")]));
-    calls();
+    getppid(1000);
     let sum = ours.event_of("bpfstats", |e| e["runcount"].as_u64() > Some(0));
     assert_eq!((sum["gadgetName"].as_str(), sum["progName"].as_str()), (Some("ring_tracer"), Some("")));
     seen("operator: ebpf statistics");

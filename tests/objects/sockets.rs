@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Run, Setup, seen, with_each_compiler};
+use crate::trigger::getppid;
 
 const V4: u64 = 2;
 const V6: u64 = 10;
@@ -249,9 +250,6 @@ fn fields() {
 #[test]
 fn map_of_its_own() {
     let run = Run::start("socket_own_map", "clang-16", &Setup::params(&[("thread", &thread().to_string())]));
-    for _ in 0..2 {
-        // SAFETY: the call takes nothing and cannot fail.
-        unsafe { libc::syscall(libc::SYS_getppid) };
-    }
+    getppid(2);
     run.event(|e| e["calls"] == 2);
 }

@@ -3,23 +3,16 @@
 use serde_json::Value;
 
 use crate::harness::{Run, Setup, assert_golden, compiled, seen, with_each_compiler};
-
-/// Calls getppid, which nothing else in this process does, once in this thread.
-fn getppid() {
-    // SAFETY: the call takes nothing and cannot fail.
-    unsafe { libc::syscall(libc::SYS_getppid) };
-}
+use crate::trigger::{getppid, thread};
 
 fn setup(more: &[(&str, &str)]) -> Setup {
-    // SAFETY: the call takes nothing and cannot fail.
-    let thread = unsafe { libc::gettid() }.to_string();
-    Setup::params(&[&[("thread", thread.as_str())], more].concat())
+    Setup::params(&[&[("thread", thread().as_str())], more].concat())
 }
 
 /// The one event of a gadget whose data source is called `calls`.
 fn event(gadget: &str, compiler: &str, more: &[(&str, &str)]) -> Value {
     let run = Run::start(gadget, compiler, &setup(more));
-    getppid();
+    getppid(1);
     let event = run.event_of("calls", |_| true);
     assert_eq!(run.stop().len(), 1, "{gadget} by {compiler}");
     event
@@ -88,7 +81,7 @@ fn enums() {
 fn rest() {
     with_each_compiler(|compiler| {
         let run = Run::start("rest", compiler, &setup(&[]));
-        getppid();
+        getppid(1);
         run.event_of("limited", |e| e["length"] == 100 && e["payload"] == "");
         run.event_of("open", |_| true);
         run.event_of("plain", |_| true);
@@ -167,7 +160,7 @@ fn user_stack() {
 fn endpoint_map() {
     with_each_compiler(|compiler| {
         let run = Run::start("endpoint_map", compiler, &setup(&[]));
-        getppid();
+        getppid(1);
         let event = run.event_of("flows", |_| true);
         assert_golden("endpoint_map", &event, &[]);
         run.stop();

@@ -7,6 +7,7 @@ use crate::config::OperatorPlan;
 use crate::container::runtime::docker;
 use crate::container::{LabelTerms, Selector, Terms};
 use crate::gadget::Annotation;
+use crate::loader::SocketFields;
 
 /// Shown below `run --help`.
 pub(in crate::cli) const EXAMPLES: &str = "\
@@ -35,6 +36,9 @@ pub(in crate::cli) struct Args {
     /// How much the kernel holds until it is read, as 4MiB; a power of two of at least one page is made of it
     #[arg(long, value_name = "SIZE", value_parser = value::buffer)]
     pub buffer: Option<u32>,
+    /// What is kept of the process behind each socket: cwd and exepath, each with =SIZE in bytes, a power of two up to 4096
+    #[arg(long, value_name = "FIELD,...", default_value_t, value_parser = value::socket_fields)]
+    pub socket_enricher_fields: SocketFields,
     /// Logs more
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = value::boolean, hide_default_value = true, hide_possible_values = true, value_name = "BOOL", display_order = 99)]
     pub verbose: Boolean,

@@ -125,6 +125,7 @@ fn start(args: &Args, image: &GadgetImage, plan: GadgetPlan) -> Result<(), Failu
         plan,
         exporters,
         docker: Some(docker::socket_path(args.docker_socketpath.as_deref())),
+        sockets: args.socket_enricher_fields,
         timeout: (args.timeout > 0).then(|| Duration::from_secs(args.timeout)),
         // Stopping must not keep what is drained from being written.
         cancel: screen.ended().child_token(),

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use crate::container::{LabelTerms, Terms};
 use crate::gadget::Annotation;
+use crate::loader::{SocketFields, SocketFieldsError};
 
 /// Largest file that may stand for a value, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -38,6 +39,10 @@ pub(super) fn terms(value: &str) -> Result<Terms, String> {
 
 pub(super) fn labels(value: &str) -> Result<LabelTerms, String> {
     text(value)?.parse().map_err(|error: crate::container::InvalidTerm| error.to_string())
+}
+
+pub(super) fn socket_fields(value: &str) -> Result<SocketFields, String> {
+    text(value)?.parse().map_err(|error: SocketFieldsError| error.to_string())
 }
 
 pub(super) fn annotations(value: &str) -> Result<Vec<Annotation>, String> {

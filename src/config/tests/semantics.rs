@@ -97,3 +97,19 @@ fn buffers_are_sizes() {
     assert_eq!(complaint(&with("2GiB")), "8:13: gadgets[0].buffer must be a size from 4KiB to 512MiB such as 4MiB, not the text \"2GiB\"");
     assert_eq!(complaint(&with("100")), "8:13: gadgets[0].buffer must be at least 4096, not 100");
 }
+
+/// Proves that what is kept about sockets is read from the list, has a default, and is refused at its place.
+#[test]
+fn fields_of_sockets_are_checked() {
+    let with = |fields: &str| format!("{GOOD}service: {{socket_enricher: {{fields: {fields}}}}}\n");
+    let text = |yaml: &str| load_text(yaml).unwrap().service.sockets.to_string();
+    assert_eq!(text(GOOD), "cwd=512,exepath=512");
+    assert_eq!(text(&with("[exepath=64]")), "exepath=64");
+    assert_eq!(text(&with("[exepath, cwd=4096]")), "cwd=4096,exepath=512");
+    assert_eq!(text(&with("[]")), "");
+    let expected = "must be cwd or exepath, alone or with a size that is a power of two up to 4096, such as cwd=512";
+    let wrong =
+        |at: &str, index: usize, value: &str| format!("{at}: service.socket_enricher.fields[{index}] {expected}, not the text {value:?}");
+    assert_eq!(complaint(&with("[cwd, exepaht]")), wrong("11:43", 1, "exepaht"));
+    assert_eq!(complaint(&with("[cwd=100]")), wrong("11:38", 0, "cwd=100"));
+}

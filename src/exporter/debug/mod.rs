@@ -24,8 +24,6 @@ pub const KIND: ExporterKind = ExporterKind { name: "debug", stability: "beta", 
 
 /// With verbosity basic, a line at most this often.
 const PERIOD: Duration = Duration::from_secs(1);
-const BOLD: &[u8] = b"\x1b[1m";
-const PLAIN: &[u8] = b"\x1b[0m";
 
 fn check(settings: &serde_json::Value) -> Vec<SettingError> {
     Config::read(settings).err().into_iter().collect()
@@ -125,12 +123,7 @@ impl DebugExporter {
     fn begin(&mut self) {
         let Style::Table { table, header: header @ false } = &mut self.style else { return };
         *header = true;
-        let (before, after) = if self.terminal.color { (BOLD, PLAIN) } else { (&b""[..], &b""[..]) };
-        self.text.extend_from_slice(before);
-        table.header(&mut self.text);
-        self.text.pop();
-        self.text.extend_from_slice(after);
-        self.text.push(b'\n');
+        table.header(self.terminal.color, &mut self.text);
     }
 
     /// Shows how many events there were, unless that was done a moment ago.

@@ -1,8 +1,10 @@
 //! Standard output, shared by the gadgets of an exporter.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
+
+use crate::kernel::terminal;
 
 /// Where the text goes.
 pub(super) struct Terminal {
@@ -17,9 +19,9 @@ pub(super) struct Terminal {
 impl Terminal {
     /// Standard output, coloured when it is a terminal and `NO_COLOR` is not set.
     pub fn stdout() -> Self {
-        let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        let width = crate::kernel::terminal::width(io::stdout().as_fd());
-        Terminal { width, ..Terminal::new(Box::new(io::stdout()), color) }
+        let out = io::stdout();
+        let (width, color) = (terminal::width(out.as_fd()), terminal::takes_colours(out.as_fd()));
+        Terminal { width, ..Terminal::new(Box::new(out), color) }
     }
 
     /// Any writer.

@@ -63,11 +63,17 @@ impl Columns {
         }
     }
 
-    /// Appends the line with the titles.
-    pub fn header(&self, out: &mut Vec<u8>) {
+    /// Appends the line with the titles, in bold where escape sequences are welcome.
+    pub fn header(&self, bold: bool, out: &mut Vec<u8>) {
+        if bold {
+            out.extend_from_slice(b"\x1b[1m");
+        }
         for (index, column) in self.columns.iter().enumerate() {
             self.separate(index, out);
             column.push(column.title.as_bytes(), self.is_last(index), self.cut, out);
+        }
+        if bold {
+            out.extend_from_slice(b"\x1b[0m");
         }
         out.push(b'\n');
     }

@@ -25,7 +25,7 @@ fn lines(schema: &Arc<Schema>, choice: &str, room: Option<usize>, record: &[u8])
     let mut batch = Batch::new(schema.clone(), 10, 1000);
     batch.push(record);
     let mut out = Vec::new();
-    columns.header(&mut out);
+    columns.header(false, &mut out);
     columns.row(&batch, 0, &mut out);
     String::from_utf8(out).unwrap()
 }
@@ -96,7 +96,7 @@ fn cells_follow_their_annotations() {
     let record = [&(-1i32).to_ne_bytes()[..], &1.5f32.to_ne_bytes(), b"abcdefgh"].concat();
     batch.push(&record);
     let mut out = Vec::new();
-    columns.header(&mut out);
+    columns.header(false, &mut out);
     columns.row(&batch, 0, &mut out);
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text, "HEX         FLOAT  \u{2026}ART MI\u{2026}E NONE ARR\n0xffffffff  1.500  \u{2026}fgh ab\u{2026}h abcd <8 bytes>\n");
@@ -110,7 +110,7 @@ fn a_parent_shows_the_field_that_replaces_it_and_unknown_columns_are_refused() {
     let mut batch = Batch::new(schema.clone(), 10, 100);
     batch.push(b"::1\0");
     let (mut out, mut columns) = (Vec::new(), Columns::bind(&schema, &FieldChoice::default()).unwrap());
-    columns.header(&mut out);
+    columns.header(false, &mut out);
     columns.row(&batch, 0, &mut out);
     assert_eq!(out, b"SRC\n::1\n");
     let error = Columns::bind(&schema, &"src.adr".parse().unwrap()).map(|_| ()).unwrap_err();

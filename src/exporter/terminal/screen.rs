@@ -20,9 +20,9 @@ pub struct Screen {
 impl Screen {
     /// Standard output, coloured when it is a terminal and `NO_COLOR` is not set.
     pub fn stdout() -> Self {
-        let is_terminal = io::stdout().is_terminal();
-        let colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        Screen { is_terminal, colours, ..Screen::new(Box::new(io::stdout())) }
+        let out = io::stdout();
+        let (is_terminal, colours) = (out.is_terminal(), terminal::takes_colours(out.as_fd()));
+        Screen { is_terminal, colours, ..Screen::new(Box::new(out)) }
     }
 
     /// Any writer; no terminal.

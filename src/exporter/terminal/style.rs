@@ -10,8 +10,6 @@ use crate::component::BindError;
 use crate::exporter::json::{JsonEncoder, JsonOptions, push_indented};
 use crate::exporter::table::Columns;
 
-const BOLD: &[u8] = b"\x1b[1m";
-const PLAIN: &[u8] = b"\x1b[0m";
 const CLEAR: &[u8] = b"\x1b[H\x1b[2J\x1b[3J";
 
 /// How rows are written, and how far that is.
@@ -160,12 +158,7 @@ impl Table {
         if self.clears && screen.is_terminal() {
             out.extend_from_slice(CLEAR);
         }
-        let (before, after) = if screen.colours() { (BOLD, PLAIN) } else { (&b""[..], &b""[..]) };
-        out.extend_from_slice(before);
-        self.columns.header(out);
-        out.pop();
-        out.extend_from_slice(after);
-        out.push(b'\n');
+        self.columns.header(screen.colours(), out);
     }
 }
 
