@@ -44,6 +44,8 @@ pub struct Gadget {
     pub params: Vec<ParamSpec>,
     /// Where records come from.
     pub sources: Vec<SourceSpec>,
+    /// What it asks for that nobody here can give it, in words.
+    pub missing: Vec<&'static str>,
     /// The programs, in the order of the symbol table.
     pub programs: Vec<ProgramSpec>,
     /// Ring buffers that may be made perf buffers where the kernel has no ring buffers.

@@ -58,6 +58,7 @@ pub fn open_annotated(image: &GadgetImage, instance: &str, annotations: &[Annota
     let identity = identity(image, &manifest, instance);
     let (object, btfgen) = (image.ebpf.clone(), image.btfgen.clone());
     let mut gadget = Gadget { identity, manifest, object, btfgen, ..Gadget::default() };
+    gadget.missing = polled::missing(&gadget.manifest).chain(image.wasm.is_some().then_some("its WASM module")).collect();
     let polled = polled::sources(&gadget.manifest, &gadget.identity);
     (gadget.sources, gadget.params) = polled.map_err(|source| GadgetError::Polled { image: name(), source })?;
     let Some(bytes) = &image.ebpf else { return Ok(gadget) };

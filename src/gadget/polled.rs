@@ -197,13 +197,12 @@ pub(super) fn sources(manifest: &Manifest, gadget: &GadgetIdentity) -> Result<(V
     Ok((sources, params))
 }
 
-/// What the metadata asks for that does not exist: statistics of cgroups, and the containers themselves.
-pub fn missing(manifest: &Manifest) -> impl Iterator<Item = &'static str> {
+/// Data sources that the metadata asks for and that do not exist.
+pub(super) fn missing(manifest: &Manifest) -> impl Iterator<Item = &'static str> {
     let containers = manifest.annotations.get("enable-containers-datasource").is_some_and(|v| v == "true");
     let cgroups = is_on(manifest, "operator.cgroup.emitstats");
-    [(cgroups, "operator.cgroup"), (containers, "enable-containers-datasource")]
-        .into_iter()
-        .filter_map(|(asked, what)| asked.then_some(what))
+    let all = [(cgroups, "statistics of cgroups (operator.cgroup)"), (containers, "containers as a data source")];
+    all.into_iter().filter_map(|(asked, what)| asked.then_some(what))
 }
 
 /// Applies a parameter that is about such a source; whether it is.

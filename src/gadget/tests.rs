@@ -280,3 +280,16 @@ proptest::proptest! {
         }
     }
 }
+
+/// What a gadget asks for and nobody can give it is listed, whether the image or the metadata asks.
+#[test]
+fn lists_what_is_missing() {
+    let missing = |metadata: &str, wasm: Option<Vec<u8>>| {
+        let image = GadgetImage { metadata: metadata.into(), wasm, ..Default::default() };
+        open(&image, "mine").unwrap().missing
+    };
+    assert!(missing("operator: {process: {emitstats: true}, cgroup: {emitstats: false}}", None).is_empty());
+    assert_eq!(missing("operator: {cgroup: {emitstats: true}}", None), ["statistics of cgroups (operator.cgroup)"]);
+    let all = missing("annotations: {enable-containers-datasource: true}", Some(vec![0]));
+    assert_eq!(all, ["containers as a data source", "its WASM module"]);
+}

@@ -31,7 +31,6 @@ use aya::maps::MapData;
 
 use crate::gadget::Gadget;
 use crate::gadget::btf::Places;
-use crate::gadget::polled;
 use crate::kernel::limits;
 use attach::{Around, Link};
 pub use error::LoadError;
@@ -121,12 +120,8 @@ pub struct Loaded {
 pub fn load(gadget: &Gadget, options: &Options<'_>) -> Result<Loaded, LoadError> {
     let began = Instant::now();
     limits::raise();
-    for missing in polled::missing(&gadget.manifest) {
-        tracing::warn!(
-            gadget = gadget.identity.name,
-            missing,
-            "the gadget asks for a data source that gadgetry does not have, and goes without"
-        );
+    for missing in &gadget.missing {
+        tracing::warn!(gadget = gadget.identity.name, missing, "the gadget asks for what gadgetry does not have, and goes without");
     }
     let loaded = match &gadget.object {
         Some(_) => Plan::of(gadget, options)?.load(options)?,
