@@ -2,6 +2,7 @@
 
 pub mod btf;
 mod configure;
+mod declared;
 pub mod elf;
 mod error;
 #[cfg(test)]
