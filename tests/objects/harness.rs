@@ -53,7 +53,10 @@ pub fn compiled(gadget: &str, compiler: &str) -> PathBuf {
 
 /// Where compiled gadgets are kept.
 pub fn output() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("objects")
+    match std::env::var_os("GADGETRY_OBJECTS") {
+        Some(_) => std::env::temp_dir().join("objects"),
+        None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("objects"),
+    }
 }
 
 fn compile(source: &Path, object: &Path, compiler: &str) {
@@ -267,11 +270,38 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
-        // What goes wrong without failing is in the log: RUST_LOG=debug shows it.
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+        log();
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
     })
+}
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// What was logged at info level so far, or as RUST_LOG says. What goes wrong without failing is there; with RUST_LOG on stderr, too.
+pub fn logged() -> String {
+    String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned()
+}
+
+fn log() {
+    let shown = std::env::var_os("RUST_LOG").is_some();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_env_filter(filter);
+    let _ = subscriber.with_writer(move || Logger { shown }).try_init();
+}
+
+struct Logger {
+    shown: bool,
+}
+
+impl std::io::Write for Logger {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(bytes);
+        if self.shown { std::io::stderr().write(bytes) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[derive(Default)]

@@ -21,7 +21,7 @@ fn shows_on(kernel: &str) {
     }
     let began = std::time::Instant::now();
     let mut vm = Command::new(root().join("../support/vm.sh"));
-    vm.env("VM_TIMEOUT", "420").env("VM_APPEND", "lsm=capability,bpf").arg(image).arg(files.path()).arg("/objects.sh");
+    vm.env("VM_TIMEOUT", "420").env("VM_APPEND", "lsm=lockdown,capability,bpf").arg(image).arg(files.path()).arg("/objects.sh");
     let output = vm.stdin(Stdio::null()).output().unwrap();
     let console = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     let result = console.lines().find(|l| l.starts_with("test result:")).unwrap_or("no result");
@@ -65,7 +65,7 @@ fn image(kernel: &str) -> Result<PathBuf, String> {
 /// This binary with its libraries, the objects, the goldens, and the script that starts it.
 fn fill(files: &Path) {
     let binary = std::env::current_exe().unwrap();
-    let stripped = Command::new("llvm-strip-16").arg(&binary).arg("-o").arg(files.join("objects")).status().unwrap();
+    let stripped = Command::new("llvm-strip-16").arg("-g").arg(&binary).arg("-o").arg(files.join("objects")).status().unwrap();
     assert!(stripped.success());
     let libraries = Command::new("ldd").arg(&binary).output().unwrap();
     for path in String::from_utf8(libraries.stdout).unwrap().split_whitespace().filter(|word| word.starts_with('/')) {
@@ -75,12 +75,20 @@ fn fill(files: &Path) {
     }
     copy(&root().join("golden"), &files.join("tests/golden"));
     for gadget in std::fs::read_dir(root().join("gadgets")).unwrap().flatten() {
+        // One is what others include.
+        if !gadget.path().join("program.bpf.c").is_file() && !gadget.path().join("gadget.yaml").is_file() {
+            continue;
+        }
         let name = gadget.file_name().into_string().unwrap();
         copy(&compiled(&name, COMPILERS[0]), &files.join("compiled").join(COMPILERS[0]).join(&name));
     }
+    // Parameters are users, too.
+    std::fs::create_dir(files.join("etc")).unwrap();
+    std::fs::write(files.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n").unwrap();
+    std::fs::write(files.join("etc/group"), "root:x:0:\n").unwrap();
     let script = "#!/bin/busybox sh\nexport GADGETRY_OBJECTS=/compiled GADGETRY_TESTS=/tests RUST_BACKTRACE=0\n\
                   for module in /modules/*.ko; do [ -e $module ] && insmod $module; done\n\
-                  exec /objects --test-threads=1 --nocapture --skip kernels:: 2>&1\n";
+                  exec /objects --test-threads=1 --nocapture --skip kernels:: --skip hostile:: 2>&1\n";
     std::fs::write(files.join("objects.sh"), script).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(files.join("objects.sh"), mode).unwrap();

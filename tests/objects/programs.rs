@@ -1,11 +1,11 @@
 //! Kinds of programs: each form of section, where the metadata aims them, and what becomes of those that cannot be attached.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Run, Setup, compiled, not_here, seen, with_each_compiler};
+use crate::harness::{Run, Setup, compiled, logged, not_here, seen, with_each_compiler};
 use crate::trigger::{getppid, thread};
 
 /// Runs a gadget that looks at this thread, with more parameters.
@@ -272,7 +272,6 @@ fn cgroups() {
 /// What programs print is in the log at info level, as long as `trace-pipe` is on.
 #[test]
 fn trace_pipe() {
-    let log = log();
     let expected = format!("getppid of thread {} is printed", thread());
     let run = started("prints", "clang-16", &[]);
     getppid(1);
@@ -280,35 +279,11 @@ fn trace_pipe() {
     let run = started("prints", "clang-16", &[("trace-pipe", "true")]);
     getppid(2);
     let until = Instant::now() + Duration::from_secs(5);
-    let count = || String::from_utf8_lossy(&log.lock().unwrap()).lines().filter(|l| l.contains(&expected) && l.contains("INFO")).count();
+    let count = || logged().lines().filter(|l| l.contains(&expected) && l.contains("INFO")).count();
     while count() < 2 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(10));
     }
     drop(run);
-    assert!((2..=3).contains(&count()), "{}", String::from_utf8_lossy(&log.lock().unwrap()));
+    assert!((2..=3).contains(&count()), "{}", logged());
     seen("params: trace-pipe");
-}
-
-type Log = std::sync::Arc<std::sync::Mutex<Vec<u8>>>;
-
-/// What this process logs from now on.
-fn log() -> Log {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Writer(writer.clone())).finish();
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-    log
-}
-
-struct Writer(Log);
-
-impl Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

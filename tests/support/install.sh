@@ -74,7 +74,7 @@ fetch_prometheus_3() {
 }
 
 # fetch_kernel FOLDER HERE SUITE PATTERN: the newest kernel of a suite whose package's name matches; only its image is kept, and the
-# modules that containers' networks need.
+# modules that containers' networks and file systems need.
 fetch_kernel() {
     local state package
     state=$(dirname "$1")/debfetch
@@ -85,7 +85,7 @@ fetch_kernel() {
     case $package in linux-binary-*) DEBFETCH_STATE=$state "$2/debfetch.sh" "$3" "$1/unpacked" "${package/binary/modules}" ;; esac
     find "$1/unpacked" -name 'vmlinuz*' -type f -exec mv {} "$1/vmlinuz" \;
     mkdir "$1/modules"
-    find "$1/unpacked" \( -name 'veth.ko*' -o -name 'sch_ingress.ko*' -o -name 'cls_bpf.ko*' \) -exec mv {} "$1/modules" \;
+    find "$1/unpacked" \( -name 'veth.ko*' -o -name 'sch_ingress.ko*' -o -name 'cls_bpf.ko*' -o -name 'overlay.ko*' \) -exec mv {} "$1/modules" \;
     find "$1/modules" -name '*.xz' -exec xz -d {} +
     rm -r "$1/unpacked"
 }
@@ -111,8 +111,8 @@ if [ "$1" = test ]; then
     cached rotel rotel-agent fetch_rotel
     cached victoria-metrics usr/bin/victoria-metrics fetch_victoria_metrics
     cached prometheus-3 usr/bin/prometheus fetch_prometheus_3
-    cached kernel-5.10 vmlinuz fetch_kernel bullseye '^linux-image-5\.10\.0-[0-9]+-cloud-amd64$'
-    cached kernel-6.1 vmlinuz fetch_kernel bookworm-security '^linux-image-6\.1\.0-[0-9]+-cloud-amd64$'
-    cached kernel-6.12 vmlinuz fetch_kernel bookworm-security '^linux-image-6\.12\.[0-9]+.deb12-cloud-amd64$'
-    cached kernel-newest vmlinuz fetch_kernel trixie-backports '^linux-binary-[0-9.]+.deb13-cloud-amd64$'
+    cached kernel-5.10 modules/overlay.ko fetch_kernel bullseye '^linux-image-5\.10\.0-[0-9]+-cloud-amd64$'
+    cached kernel-6.1 modules/overlay.ko fetch_kernel bookworm-security '^linux-image-6\.1\.0-[0-9]+-cloud-amd64$'
+    cached kernel-6.12 modules/overlay.ko fetch_kernel bookworm-security '^linux-image-6\.12\.[0-9]+.deb12-cloud-amd64$'
+    cached kernel-newest modules/overlay.ko fetch_kernel trixie-backports '^linux-binary-[0-9.]+.deb13-cloud-amd64$'
 fi
