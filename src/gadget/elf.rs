@@ -1,11 +1,13 @@
 //! What is needed of a gadget's ELF object before it is loaded: sections, symbols, initial values.
 
-use std::io::{Read, Seek, SeekFrom};
+pub(super) mod large;
 
 use object::Endianness;
 use object::SectionIndex;
 use object::elf::{FileHeader64, STB_GLOBAL, STB_WEAK, STT_FUNC};
 use object::read::elf::{FileHeader, SectionHeader, Sym};
+
+pub use large::{Window, find_section};
 
 /// Longest object that is read, in bytes. Upstream's have 50 to 900 KiB.
 pub const MAX_BYTES: usize = 8 << 20;
@@ -196,111 +198,4 @@ impl Budget {
 
 fn limit(what: &'static str, count: usize, limit: usize) -> Result<(), ElfError> {
     if count > limit { Err(ElfError::TooMany { what, count, limit }) } else { Ok(()) }
-}
-
-/// Where a section of a 64-bit little-endian ELF file of any size is: offset and length. `None` when it is no such file or has no such section.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn find_section(file: &mut (impl Read + Seek), wanted: &str) -> std::io::Result<Option<(u64, u64)>> {
-    let mut header = [0u8; 64];
-    if let Err(error) = file.read_exact(&mut header) {
-        return if error.kind() == std::io::ErrorKind::UnexpectedEof { Ok(None) } else { Err(error) };
-    }
-    if header.get(..6) != Some(b"\x7fELF\x02\x01") {
-        return Ok(None);
-    }
-    let (start, count, names) = (number(&header, 0x28, 8), number(&header, 0x3c, 2), number(&header, 0x3e, 2));
-    let table = part(file, start, count.saturating_mul(64))?;
-    let place = |header: &[u8]| (number(header, 24, 8), number(header, 32, 8));
-    let Some((at, len)) = table.chunks_exact(64).nth(names as usize).map(place) else { return Ok(None) };
-    let strings = part(file, at, len)?;
-    let is_it = |header: &&[u8]| {
-        let rest = strings.get(number(header, 0, 4) as usize..).and_then(|s| s.strip_prefix(wanted.as_bytes()));
-        rest.and_then(<[u8]>::first) == Some(&0)
-    };
-    Ok(table.chunks_exact(64).find(is_it).map(place))
-}
-
-/// Bytes of a file, no more than tables of sections have.
-fn part(file: &mut (impl Read + Seek), start: u64, len: u64) -> std::io::Result<Vec<u8>> {
-    const MOST: u64 = 8 << 20;
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::new();
-    file.take(len.min(MOST)).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Little-endian number of `len` bytes; 0 when they are not there.
-fn number(bytes: &[u8], at: usize, len: usize) -> u64 {
-    let bytes = bytes.get(at..).and_then(|b| b.get(..len)).unwrap_or_default();
-    bytes.iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))
-}
-
-/// A file from some byte on.
-#[derive(Debug)]
-pub struct Window<F> {
-    file: F,
-    start: u64,
-}
-
-impl<F> Window<F> {
-    /// From `start` on.
-    pub fn new(file: F, start: u64) -> Self {
-        Window { file, start }
-    }
-}
-
-impl<F: Read> Read for Window<F> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.file.read(buffer)
-    }
-}
-
-impl<F: Seek> Seek for Window<F> {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        let to = match to {
-            SeekFrom::Start(at) => SeekFrom::Start(self.start.saturating_add(at)),
-            other => other,
-        };
-        self.file.seek(to).map(|at| at.saturating_sub(self.start))
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// An ELF file of no particular machine with one section besides the names.
-    pub(crate) fn with_section(name: &str, content: &[u8]) -> Vec<u8> {
-        let mut file = vec![0u8; 64];
-        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        let strings = format!("\0names\0{name}\0");
-        let places = [(0, 0, 0), (1, 64, strings.len()), (7, 64 + strings.len(), content.len())];
-        file.extend_from_slice(strings.as_bytes());
-        file.extend_from_slice(content);
-        let table = file.len() as u64;
-        for (name, at, len) in places {
-            let mut header = [0u8; 64];
-            header[..4].copy_from_slice(&u32::to_le_bytes(name));
-            header[24..32].copy_from_slice(&(at as u64).to_le_bytes());
-            header[32..40].copy_from_slice(&(len as u64).to_le_bytes());
-            file.extend_from_slice(&header);
-        }
-        file[0x28..0x30].copy_from_slice(&table.to_le_bytes());
-        file[0x3c..0x40].copy_from_slice(&[3, 0, 1, 0]);
-        file
-    }
-
-    /// A section is found in a file of any machine; other files have none, cut ones do no harm.
-    #[test]
-    fn finds_sections_of_large_files() {
-        let file = with_section(".BTF", b"content");
-        let (at, len) = find_section(&mut std::io::Cursor::new(&file), ".BTF").unwrap().unwrap();
-        assert_eq!(&file[at as usize..][..len as usize], b"content");
-        assert_eq!(find_section(&mut std::io::Cursor::new(&file), ".BT").unwrap(), None);
-        for len in 0..file.len() {
-            let _ = find_section(&mut std::io::Cursor::new(&file[..len]), ".BTF");
-        }
-    }
 }

@@ -388,10 +388,9 @@ fn damaged() {
 /// Maps that nobody has the memory for.
 #[test]
 fn absurd_maps() {
-    let limit = "bytes, more than the limit of";
-    for (kind, expected) in [("hash", "a type has an impossible size"), ("ring", limit), ("value", limit)] {
+    for kind in ["hash", "ring", "value"] {
         let name = format!("hostile_{kind}");
-        refused_in(&compiled(&name, "clang-16"), &name, expected);
+        refused_in(&compiled(&name, "clang-16"), &name, "bytes, more than the limit of");
     }
     seen("hostile: absurd maps");
 }

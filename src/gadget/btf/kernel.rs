@@ -258,7 +258,7 @@ mod tests {
         let (raw, image, bad) = (folder.path().join("raw"), folder.path().join("elf"), folder.path().join("bad"));
         std::fs::write(&raw, &bytes).unwrap();
         std::fs::write(&bad, b"nothing of that kind").unwrap();
-        std::fs::write(&image, elf::tests::with_section(".BTF", &bytes)).unwrap();
+        std::fs::write(&image, elf::large::tests::with_section(".BTF", &bytes)).unwrap();
         let mut places = places(Path::new("/nowhere"));
         assert!(matches!(KernelTypes::read(&places, None), Err(BtfError::NoKernel { .. })));
         for file in [raw, image] {
