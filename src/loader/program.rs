@@ -54,8 +54,16 @@ fn refusal(program: &str, log: String, source: io::Error) -> LoadError {
     match source.raw_os_error() {
         Some(libc::EPERM) if log.is_empty() => LoadError::Permission { doing: doing(), reason: explain_permission(), source },
         _ if log.is_empty() => LoadError::kernel(doing(), source),
-        _ => LoadError::Verifier { program: program.to_owned(), log, source },
+        _ => LoadError::Verifier { program: program.to_owned(), log: explained(log), source },
     }
+}
+
+/// With what a call means that stands where the kernel lacks what the program asks for.
+fn explained(log: String) -> String {
+    if !log.contains("unknown#195896080") {
+        return log;
+    }
+    format!("{log}\n(the call of func unknown#195896080 stands for a type, field or value of the kernel that this kernel does not have)")
 }
 
 /// The last lines of a NUL-terminated log.

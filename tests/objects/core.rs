@@ -6,7 +6,7 @@ use gadgetry::gadget::{self, btf};
 use gadgetry::loader;
 use serde_json::Value;
 
-use crate::harness::{Run, Setup, assert_golden, compiled, not_here, seen, with_each_compiler};
+use crate::harness::{COMPILERS, Run, Setup, assert_golden, compiled, not_here, seen, with_each_compiler};
 use crate::trigger::{getppid, thread};
 
 /// The first event of a gadget that looks at this thread.
@@ -141,6 +141,10 @@ fn core_variable() {
     let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();
     if !symbols.lines().any(|l| l.split_whitespace().nth(2) == Some("runqueues")) {
         return not_here("prepare: kernel variables", "the kernel lists no variables (CONFIG_KALLSYMS_ALL)");
+    }
+    if let Err(error) = load("core_variable", COMPILERS[0], None) {
+        assert!(error.contains("no symbol \"runqueues\""), "{error}");
+        return not_here("prepare: kernel variables", "the kernel's types have no variables");
     }
     with_each_compiler(|compiler| {
         assert_eq!(event("core_variable", compiler, || getppid(1))["cpu"], 1);
