@@ -7,8 +7,10 @@ mod values;
 
 use std::collections::HashMap;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::time::Instant;
 
+use aya::maps::MapData;
 use aya_obj::generated::bpf_insn;
 
 use super::error::LoadError;
@@ -16,7 +18,7 @@ use super::filter::MntnsFilter;
 use super::guard::guarded;
 use super::maps::spec::RINGBUF;
 use super::maps::{Wishes, values as map_values};
-use super::object::{Image, Wanted};
+use super::object::{Image, LoadedProgram, Wanted};
 use super::prepare::{Host, Prepared, Target, prepare};
 use super::registry::Registration;
 use super::sockets::{self, SocketEnricher, SocketFields};
@@ -88,7 +90,7 @@ impl<'a> Plan<'a> {
         let sockets = sockets::for_gadget(name, prepared.map(sockets::MAP), &options.sockets, &kernel);
         let filter = options.mntns_filter.filter(|_| filters);
         let wishes = Wishes { values, ..self.wishes(&prepared, &symbols, (filter, sockets.as_deref()), options)? };
-        let wanted = self.wanted;
+        let wanted = std::mem::take(&mut self.wanted);
         let load = || prepared.load(target, &kernel, &wishes, wanted);
         let (programs, maps) = guarded(|| format!("load object of gadget {name:?}"), load)?;
         tracing::debug!(
@@ -98,11 +100,20 @@ impl<'a> Plan<'a> {
             load_micros = micros(object_began),
             "programs verified"
         );
-        let gadget = name.to_owned();
+        Ok(self.loaded((programs, maps), sockets, filters, options))
+    }
+
+    fn loaded(
+        self,
+        (programs, maps): (Vec<LoadedProgram>, HashMap<String, MapData>),
+        sockets: Option<Arc<SocketEnricher>>,
+        filters: bool,
+        options: &Options<'_>,
+    ) -> Loaded {
         let _registration = Registration::new(&self.gadget.identity, programs.iter().map(|p| p.fd.as_fd()));
-        Ok(Loaded {
+        Loaded {
             _registration,
-            gadget,
+            gadget: self.gadget.identity.name.clone(),
             programs,
             maps,
             sources: self.sources,
@@ -114,7 +125,7 @@ impl<'a> Plan<'a> {
             _sockets: sockets,
             traces: self.traces,
             ..Loaded::default()
-        })
+        }
     }
 
     fn kernel_types(&self, options: &Options<'_>) -> Result<KernelTypes, LoadError> {

@@ -75,15 +75,20 @@ pub(super) fn resolve(
         found.insert(name, what);
         declare(btf, section, index, entry.type_id, int)?;
     }
-    // The section becomes an anonymous struct of as many nameless ints: same length, and nobody refers to it.
-    let len = u16::try_from(entries.len()).map_err(|_| malformed("too many kernel symbols"))?;
-    btf.set_word(section, 4, encode_info(Kind::Struct, false, len))?;
-    btf.set_word(section, 0, 0)?;
-    btf.set_word(section, 8, 4)?;
+    dissolve(btf, section, entries.len())?;
     for reference in take_references(editor, &found)? {
         patch(editor.data_mut(reference.section)?, &reference)?;
     }
     Ok(modules)
+}
+
+/// The section becomes an anonymous struct of as many nameless ints: same length, and nobody refers to it.
+fn dissolve(btf: &mut Btf<'_>, section: u32, entries: usize) -> Result<(), PrepareError> {
+    let len = u16::try_from(entries).map_err(|_| malformed("too many kernel symbols"))?;
+    btf.set_word(section, 4, encode_info(Kind::Struct, false, len))?;
+    btf.set_word(section, 0, 0)?;
+    btf.set_word(section, 8, 4)?;
+    Ok(())
 }
 
 fn look_up(btf: &Btf<'_>, target: &Target<'_>, entry: &DatasecEntry, modules: &mut Vec<String>) -> Result<Option<Found>, PrepareError> {
