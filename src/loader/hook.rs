@@ -149,6 +149,11 @@ impl Hook {
                 _ => return Hook::Other,
             },
         };
+        Self::of(kind, target)
+    }
+
+    /// What a kind of section means with this behind the first `/`.
+    fn of(kind: &str, target: &str) -> Hook {
         let name = target.to_owned();
         match kind {
             "tracepoint" | "tp" => match target.split_once('/') {

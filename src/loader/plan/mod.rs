@@ -68,11 +68,10 @@ impl<'a> Plan<'a> {
 
     /// Does it.
     pub(super) fn load(mut self, options: &Options<'_>) -> Result<Loaded, LoadError> {
-        let name = self.gadget.identity.name.as_str();
+        let (name, fields) = (self.gadget.identity.name.as_str(), &options.sockets);
         let began = Instant::now();
         let kernel = self.kernel_types(options)?;
         let types_in = micros(began);
-        let fields = &options.sockets;
         let (prepared, target) =
             guarded(|| format!("prepare object of gadget {name:?}"), || prepare_for(name, self.object, &kernel, fields))?;
         let Prepared { object, modules, .. } = prepared;

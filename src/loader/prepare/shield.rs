@@ -22,8 +22,8 @@ const RESERVED: u16 = 0xff00;
 const MAX_FUNCTIONS: usize = 1000;
 /// Most bytes of all data sections, `.bss` included: each becomes a map, and is in memory until then.
 const MAX_DATA: u64 = 16 << 20;
-/// Declarations of maps write a number as an array of so many `int`, the largest as one of 16 GiB.
-const MAX_ARRAY: u64 = 1 << 34;
+/// The kernel takes no longer ones either. Declarations of maps write a number as an array of so many `int`.
+const MAX_ARRAY: u64 = 1 << 32;
 /// Most relocations of code.
 const MAX_RELOCATIONS: usize = 100_000;
 /// Bytes that all programs may have together once each has its own copy of what it calls.
