@@ -93,8 +93,9 @@ impl<'a> Image<'a> {
         wishes: &Wishes<'_>,
         wanted: Vec<Wanted>,
     ) -> Result<(Vec<LoadedProgram>, HashMap<String, MapData>), LoadError> {
-        let btf = self.load_types()?;
         let gadget = self.gadget;
+        Maps::check(gadget, &self.object.maps, wishes)?;
+        let btf = self.load_types()?;
         let fail = |e| LoadError::object(format!("fit object of gadget {gadget:?} to the kernel's types"), e);
         self.object.relocate_btf(&target).map_err(fail)?;
         drop(target);

@@ -18,6 +18,10 @@ tests/support/fuzz.sh 20 2>&1 | tee -a "$log"
 skipped=$(grep -c 'SKIPPED ' "$log" || true)
 grep -o 'SKIPPED .*' "$log" || true
 passed=$(awk '/^test result: ok\./ { n += $4 } END { print n + 0 }' "$log")
+# What the table in tests/README.md says this machine shows has to have been seen.
+for feature in $(awk -F ' *[|] *' '/^\| feature/ { t = 1; next } t && !/^\|/ { t = 0 } t && $3 == "x" { gsub(/ /, "~", $2); print $2 }' tests/README.md); do
+    grep -qF "SEEN ${feature//\~/ }" "$log" || { echo "not seen here, although tests/README.md says so: ${feature//\~/ }"; exit 1; }
+done
 echo "real-component tests that could not run here: $skipped (0 allowed in CI)"
 if [ "${CI:-}" = true ] && [ "$skipped" -gt 0 ]; then
     exit 1

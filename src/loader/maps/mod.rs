@@ -58,6 +58,13 @@ struct Maker<'a> {
 }
 
 impl Maps {
+    /// Refuses maps that would take the machine's memory away. Asked before the kernel is.
+    pub(super) fn check(gadget: &str, declared: &HashMap<String, aya_obj::Map>, wishes: &Wishes<'_>) -> Result<(), LoadError> {
+        let maker = Maker::new(gadget, wishes, None)?;
+        let specs: Vec<(Spec, &str)> = declared.iter().map(|(name, map)| (maker.spec(name, map), name.as_str())).collect();
+        maker.check_memory(&specs)
+    }
+
     /// Makes all maps of an object and fills those that hold others.
     pub(super) fn create(
         gadget: &str,
@@ -65,11 +72,9 @@ impl Maps {
         wishes: &Wishes<'_>,
         btf: Option<BorrowedFd<'_>>,
     ) -> Result<Self, LoadError> {
-        let cpus = aya::util::nr_cpus().map_err(|(doing, e)| LoadError::kernel(doing.to_owned(), e))?;
-        let maker = Maker { gadget, wishes, btf, cpus: u32::try_from(cpus).unwrap_or(u32::MAX) };
+        let maker = Maker::new(gadget, wishes, btf)?;
         let mut maps = Maps { own: HashMap::new(), bound: Vec::new(), programs: Vec::new() };
         let declared = declared.into_iter().map(|(name, map)| (maker.spec(&name, &map), name, map)).collect::<Vec<_>>();
-        maker.check_memory(&declared)?;
         for (spec, name, map) in declared {
             if let Some(fd) = maker.shared(&name, &spec)? {
                 maps.bound.push((name, fd.as_raw_fd(), map));
@@ -132,7 +137,12 @@ impl Maps {
     }
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
+    fn new(gadget: &'a str, wishes: &'a Wishes<'a>, btf: Option<BorrowedFd<'a>>) -> Result<Self, LoadError> {
+        let cpus = aya::util::nr_cpus().map_err(|(doing, e)| LoadError::kernel(doing.to_owned(), e))?;
+        Ok(Maker { gadget, wishes, btf, cpus: u32::try_from(cpus).unwrap_or(u32::MAX) })
+    }
+
     /// What a map is to be, after all that was decided about it.
     fn spec(&self, name: &str, map: &aya_obj::Map) -> Spec {
         let mut spec = Spec::of(map);
@@ -149,8 +159,7 @@ impl Maker<'_> {
         spec
     }
 
-    /// Refuses what would take the machine's memory away, before the kernel begins to look for it.
-    fn check_memory(&self, declared: &[(Spec, String, aya_obj::Map)]) -> Result<(), LoadError> {
+    fn check_memory(&self, declared: &[(Spec, &str)]) -> Result<(), LoadError> {
         let most = match memory::total() {
             0 => MOST_MEMORY,
             all => MOST_MEMORY.min(all / 2),
@@ -160,7 +169,7 @@ impl Maker<'_> {
             return Err(LoadError::Invalid(format!("gadget {gadget:?} has {maps} maps, more than the limit of {MOST_MAPS}")));
         }
         let mut wanted = 0u64;
-        for (spec, name, _) in declared {
+        for (spec, name) in declared {
             wanted = wanted.saturating_add(spec.memory(self.cpus));
             if wanted > most {
                 let (gadget, shape) = (self.gadget, describe(&spec.shape));
