@@ -1,4 +1,5 @@
-//! Exit codes and the only place that prints error chains: 0 done, 1 failed at run time, 64 usage or configuration.
+//! Exit codes and the only place that prints error chains: 0 done, 1 failed at run time, 64 usage or configuration. Commands that `ig` has
+//! too end as there (`cli.md` section 1): 1 for whatever went wrong, behind `Error: `.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -71,6 +72,21 @@ pub(super) fn code(result: Result<(), Failure>) -> ExitCode {
     };
     super::output::error(text.trim_end());
     ExitCode::from(code)
+}
+
+/// The same for a command that `ig` has too.
+pub(super) fn code_of_ig(result: Result<(), Failure>) -> ExitCode {
+    let text = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Clap(error)) if !error.use_stderr() => return usage(&error),
+        Err(Failure::Silent(code)) => return ExitCode::from(code),
+        Err(Failure::Clap(error)) => error.render().to_string(),
+        Err(Failure::Usage(message)) => message,
+        Err(Failure::Config(errors)) => errors.to_string(),
+        Err(Failure::RunTime(error)) => chain(&*error),
+    };
+    super::output::error(&format!("Error: {}", text.trim_start_matches("error: ").trim_end()));
+    ExitCode::from(RUN_TIME)
 }
 
 /// An error and what caused it, in one line but for causes that bring their own lines.

@@ -65,7 +65,8 @@ enum Command {
 /// Parses the process's arguments, runs the command, gives the exit code.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    exit::code(command(&arguments))
+    let result = command(&arguments);
+    if run::is_meant(&arguments) { exit::code_of_ig(result) } else { exit::code(result) }
 }
 
 fn command(arguments: &[OsString]) -> Result<(), Failure> {

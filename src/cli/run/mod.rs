@@ -44,6 +44,11 @@ pub(super) fn peek(arguments: &[OsString]) -> Option<peek::Peek> {
     peek::peek(&Cli::command(), arguments)
 }
 
+/// Whether the arguments begin with `run`, flags in front of it left out.
+pub(super) fn is_meant(arguments: &[OsString]) -> bool {
+    arguments.iter().skip(1).find(|a| !a.to_string_lossy().starts_with('-')).is_some_and(|a| a == "run")
+}
+
 /// Finds the gadget, reads the command line with its parameters, and runs it.
 pub(super) fn run(found: &peek::Peek, arguments: &[OsString]) -> Result<(), Failure> {
     let first = Cli::try_parse_from(&found.known)?;
