@@ -53,10 +53,12 @@ impl Columns {
     }
 
     /// Makes the columns narrower or wider so that a line has `room` characters, as far as their annotations allow. Without an end of
-    /// the line nothing is cut.
+    /// the line nothing is cut, and titles have room.
     pub fn fit(&mut self, room: Option<usize>) {
         self.cut = room.is_some();
-        let Some(room) = room else { return };
+        let Some(room) = room else {
+            return self.columns.iter_mut().for_each(|c| c.width = c.width.max(c.title.chars().count()));
+        };
         let bounds: Vec<Bounds> = self.columns.iter().map(|c| c.bounds).collect();
         for (column, width) in self.columns.iter_mut().zip(fit::widths(&bounds, room)) {
             column.width = width;

@@ -126,3 +126,14 @@ fn alignments_are_checked() {
     assert_eq!(error, r#"field "f" has the alignment "centre", which is neither left nor right"#);
     of(&[("columns.width", "wide"), ("columns.alignment", "left"), ("columns.with", "3")]).unwrap();
 }
+
+/// A title that is longer than its column does not push the others away from their values.
+#[test]
+fn titles_have_room_where_nothing_is_cut() {
+    let long = field("a_rather_long_name", Kind::Text, 0, 2, &[("columns.width", "4")]);
+    let schema = schema(vec![long, field("second", Kind::Text, 2, 2, &[])]);
+    let text = lines(&schema, "", None, b"xxyy");
+    let mut lines = text.lines();
+    let (titles, row) = (lines.next().unwrap(), lines.next().unwrap());
+    assert_eq!(titles.find("SECOND"), row.find("yy"), "{text}");
+}
