@@ -25,5 +25,5 @@ impl KernelFacts for Facts {
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let image = GadgetImage { ebpf: Some(bytes.to_vec()), ..GadgetImage::default() };
     let _ = gadget::open(&image, "fuzz");
-    let _ = prepare(bytes, &Target { btf: &KernelTypes::of(Btf::empty()), facts: &Facts });
+    let _ = prepare(bytes, &Target { btf: &KernelTypes::of(Btf::empty()), facts: &Facts, extra: None });
 });
