@@ -24,14 +24,13 @@ pub(super) struct Cover {
     scoped: Scoped,
     inventory: Arc<Inventory>,
     selector: Selector,
-    covered: HashMap<Arc<str>, Workload>,
     runtime: tokio::runtime::Handle,
 }
 
 impl Cover {
     pub(super) fn new(gadget: &str, scoped: Scoped, selector: &Selector, context: &Context) -> Self {
         let (inventory, runtime) = (context.inventory.clone(), context.runtime.clone());
-        Cover { gadget: gadget.to_owned(), scoped, inventory, selector: selector.clone(), covered: HashMap::new(), runtime }
+        Cover { gadget: gadget.to_owned(), scoped, inventory, selector: selector.clone(), runtime }
     }
 
     /// Attaches what is attached whatever containers there are.
@@ -52,8 +51,7 @@ impl Cover {
         let cancel = CancellationToken::new();
         let (theirs, runtime) = (cancel.clone(), self.runtime.clone());
         let thread = std::thread::Builder::new().name(format!("scope {}", self.gadget)).spawn(move || {
-            let next = async || matches!(theirs.run_until_cancelled(changed.changed()).await, Some(Ok(())));
-            let mut next = next;
+            let mut next = async || matches!(theirs.run_until_cancelled(changed.changed()).await, Some(Ok(())));
             while runtime.block_on(next()) {
                 self.update();
             }
@@ -67,26 +65,18 @@ impl Cover {
         let wanted: HashMap<Arc<str>, Workload> =
             selected.chain(self.selector.includes_host().then(host)).map(|w| (w.id.clone(), w)).collect();
         let different = |id: &Arc<str>, w: &Workload| wanted.get(id).is_some_and(|now| now != w);
-        let changed: Vec<Arc<str>> = self.covered.iter().filter(|(id, w)| different(id, w)).map(|(id, _)| id.clone()).collect();
-        changed.iter().for_each(|id| self.uncover(id));
-        let gone: Vec<Arc<str>> = self.covered.keys().filter(|id| !wanted.contains_key(*id)).cloned().collect();
+        let covered = self.scoped.workloads();
+        let changed: Vec<Arc<str>> = covered.iter().filter(|(id, w)| different(id, w)).map(|(id, _)| id.clone()).collect();
+        let gone: Vec<Arc<str>> = covered.keys().filter(|id| !wanted.contains_key(*id)).cloned().collect();
+        changed.iter().for_each(|id| self.scoped.remove(id));
         for (id, workload) in wanted {
-            if self.covered.contains_key(&id) {
-                continue;
-            }
             for error in self.scoped.add(&workload) {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(gadget = self.gadget, container = &*id, error, "container is not covered by all programs of the gadget");
             }
-            self.covered.insert(id, workload);
         }
         // Last, so that what a new one has in common with one that is gone stays attached.
-        gone.iter().for_each(|id| self.uncover(id));
-    }
-
-    fn uncover(&mut self, id: &str) {
-        self.scoped.remove(id);
-        self.covered.remove(id);
+        gone.iter().for_each(|id| self.scoped.remove(id));
     }
 }
 

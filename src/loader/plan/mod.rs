@@ -35,8 +35,6 @@ pub(super) use values::values;
 pub(super) const FILTER_MAP: &str = "gadget_mntns_filter_map";
 /// The variable that says whether to look into it.
 const FILTER_SWITCH: &str = "gadget_filter_by_mntns";
-/// `<this>M` is the name of the variable with which `GADGET_TRACER_MAP` marks map M.
-const TRACER_MAP_PREFIX: &str = "gadget_map_tracer_";
 
 /// A gadget and what was decided about it.
 pub(super) struct Plan<'a> {
@@ -160,7 +158,7 @@ impl<'a> Plan<'a> {
         wishes.value_sizes.extend(options.value_sizes.iter().map(|(map, bytes)| ((*map).to_owned(), *bytes)));
         wishes.shared.extend_from_slice(&options.shared);
         if options.perf_buffers || !features::has_ring_buffer() {
-            wishes.without_ring = symbols.names.iter().filter_map(|n| n.strip_prefix(TRACER_MAP_PREFIX)).map(str::to_owned).collect();
+            wishes.without_ring = self.gadget.switchable.iter().cloned().collect();
         }
         if let Some(filter) = filter {
             check_filter(&self.gadget.identity.name, image)?;

@@ -112,6 +112,11 @@ impl Scoped {
         self.scopes.iter_mut().filter_map(|scope| scope.add(workload).err()).collect()
     }
 
+    /// The workloads that are covered, by id.
+    pub fn workloads(&self) -> &HashMap<Arc<str>, Workload> {
+        &self.workloads
+    }
+
     /// Lets go of a workload.
     pub fn remove(&mut self, id: &str) {
         let Some(workload) = self.workloads.remove(id) else { return };
