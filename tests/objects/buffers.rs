@@ -117,6 +117,17 @@ fn a_ring_is_a_perf_buffer_where_there_are_none() {
     seen("tracer: ring buffer made a perf buffer");
 }
 
+/// The mark may be a tag on the map: the program, which knows only ring buffers, is then refused a perf buffer.
+#[test]
+fn a_ring_marked_by_a_tag_is_one_too() {
+    let folder = compiled("tags", "clang-16");
+    let gadget = gadget::open(&image::open(folder.to_str().unwrap()).unwrap(), "tags").unwrap();
+    let params = BTreeMap::new();
+    assert!(loader::load(&gadget, &Options::new(&params)).is_ok());
+    let error = loader::load(&gadget, &Options { perf_buffers: true, ..Options::new(&params) }).err().unwrap().to_string();
+    assert!(error.contains("map_type 4"), "{error}");
+}
+
 /// What a full ring had no room for is counted, seen without another event, and what it holds is delivered.
 #[test]
 fn ring_losses_are_counted_exactly() {
