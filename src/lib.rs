@@ -14,6 +14,7 @@ pub mod decoder;
 pub mod exporter;
 pub mod gadget;
 pub mod image;
+pub mod inspect;
 pub mod kernel;
 pub mod loader;
 pub mod operator;

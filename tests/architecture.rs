@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["component"],
     &["gadget", "decoder", "container", "kubernetes", "wasm"],
     &["loader"],
-    &["datasource", "operator", "exporter"],
+    &["datasource", "operator", "exporter", "inspect"],
     &["components"],
     &["config"],
     &["pipeline", "admin"],

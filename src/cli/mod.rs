@@ -4,15 +4,20 @@ mod collect;
 mod config;
 mod containers;
 mod exit;
+mod image;
 mod ledger;
 pub mod list_containers;
 mod live;
 mod logged;
+mod login;
+mod logout;
 mod output;
+mod progress;
 mod run;
 #[cfg(test)]
 mod tests;
 pub mod validate;
+mod value;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -44,6 +49,14 @@ enum Command {
     /// Run one gadget in the terminal
     #[command(after_help = run::EXAMPLES)]
     Run(Box<run::Args>),
+    /// Build, move, inspect and sign gadget images
+    Image(image::Args),
+    /// Keep credentials for a registry
+    #[command(after_help = login::EXAMPLES)]
+    Login(login::Args),
+    /// Forget the credentials for a registry
+    #[command(after_help = logout::EXAMPLES)]
+    Logout(logout::Args),
     /// Check a configuration: all errors at once, with their place in the YAML
     #[command(
         after_help = "Exit codes:\n  0   nothing to complain about\n  64  the configuration has errors\n\nExamples:\n  gadgetry validate -c collector.yaml"
@@ -66,7 +79,13 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let result = command(&arguments);
-    if run::is_meant(&arguments) { exit::code_of_ig(result) } else { exit::code(result) }
+    if is_of_ig(&arguments) { exit::code_of_ig(result) } else { exit::code(result) }
+}
+
+/// Whether it is a command that `ig` has too, flags in front of it left out.
+fn is_of_ig(arguments: &[OsString]) -> bool {
+    let command = arguments.iter().skip(1).find(|a| !a.to_string_lossy().starts_with('-'));
+    command.is_some_and(|word| ["run", "image", "login", "logout"].iter().any(|known| word == known))
 }
 
 fn command(arguments: &[OsString]) -> Result<(), Failure> {
@@ -77,6 +96,9 @@ fn command(arguments: &[OsString]) -> Result<(), Failure> {
     match cli.command {
         Command::Run(_) => Err(run::nothing_to_run()),
         Command::Collect(args) => collect::run(&args, &cli.log),
+        Command::Image(args) => image::run(args, &cli.log),
+        Command::Login(args) => login::run(&args),
+        Command::Logout(args) => logout::run(&args),
         Command::Validate(args) => config::validate(&args),
         Command::Config(args) => config::run(args),
         Command::ListContainers(args) => containers::run(&args, &cli.log),

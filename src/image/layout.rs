@@ -14,13 +14,13 @@ use super::error::ImageError;
 use super::pack::{BTFGEN_TYPE, CONFIG_TYPE, EBPF_TYPE, REF_NAME, VERSION, WASM_TYPE, digest_of};
 
 /// Bytes an index or manifest may have.
-const DOCUMENT_LIMIT: u64 = 4 << 20;
+pub const DOCUMENT_LIMIT: u64 = 4 << 20;
 /// Bytes `gadget.yaml` may have.
-const METADATA_LIMIT: u64 = 1 << 20;
+pub const METADATA_LIMIT: u64 = 1 << 20;
 /// Bytes a module or an archive of kernel types may have.
-const LAYER_LIMIT: u64 = 64 << 20;
+pub const LAYER_LIMIT: u64 = 64 << 20;
 /// Bytes an object may have; upstream's have 50 to 900 KiB.
-pub(super) const OBJECT_LIMIT: u64 = 8 << 20;
+pub const OBJECT_LIMIT: u64 = 8 << 20;
 
 /// Where the files of a layout come from.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Parts {
 }
 
 /// The name of an image in a layout's `index.json`.
-pub(super) fn name_of(root: &Descriptor) -> Option<&str> {
+pub fn name_of(root: &Descriptor) -> Option<&str> {
     root.annotations().as_ref()?.get(REF_NAME).map(String::as_str)
 }
 
@@ -73,7 +73,7 @@ impl Files<'_> {
     }
 
     /// Takes the image whose root that is out of the layout; `reference` is its name in messages.
-    pub(super) fn parts(&self, root: &Descriptor, reference: &str, architecture: &str) -> Result<Parts, ImageError> {
+    pub fn parts(&self, root: &Descriptor, reference: &str, architecture: &str) -> Result<Parts, ImageError> {
         if *root.media_type() != MediaType::ImageIndex {
             return Err(ImageError::NotAnIndex { reference: reference.to_owned(), media_type: root.media_type().to_string() });
         }
@@ -99,19 +99,19 @@ impl Files<'_> {
     }
 
     /// What `index.json` lists: images, and whatever else was put beside them.
-    fn documents(&self) -> Result<Vec<Descriptor>, ImageError> {
+    pub fn documents(&self) -> Result<Vec<Descriptor>, ImageError> {
         let bytes = self.read("index.json", DOCUMENT_LIMIT)?;
         let index = ImageIndex::from_reader(&bytes[..]).map_err(|source| document("index.json", source))?;
         Ok(index.manifests().clone())
     }
 
     /// The roots of the layout's images, which are indexes. Signatures and single manifests are no images.
-    pub(super) fn roots(&self) -> Result<Vec<Descriptor>, ImageError> {
+    pub fn roots(&self) -> Result<Vec<Descriptor>, ImageError> {
         Ok(self.documents()?.into_iter().filter(|entry| *entry.media_type() == MediaType::ImageIndex).collect())
     }
 
     /// Whether both files are there that make a layout of a folder or archive; `path` is its name in messages.
-    pub(super) fn check(&self, path: &Path) -> Result<(), ImageError> {
+    pub fn check(&self, path: &Path) -> Result<(), ImageError> {
         let has = |name: &str| match self {
             Self::Memory(files) => files.iter().any(|(known, _)| *known == name),
             Self::Folder(folder) => folder.join(name).is_file(),
@@ -126,7 +126,7 @@ impl Files<'_> {
         }
     }
 
-    fn index(&self, root: &Descriptor) -> Result<ImageIndex, ImageError> {
+    pub fn index(&self, root: &Descriptor) -> Result<ImageIndex, ImageError> {
         let bytes = self.blob(root, "index", DOCUMENT_LIMIT)?;
         ImageIndex::from_reader(&bytes[..]).map_err(|source| document(&format!("index {}", root.digest()), source))
     }
@@ -151,7 +151,7 @@ impl Files<'_> {
     }
 
     /// A blob that is what its descriptor says and no larger than `limit` bytes.
-    fn blob(&self, descriptor: &Descriptor, what: &'static str, limit: u64) -> Result<Vec<u8>, ImageError> {
+    pub fn blob(&self, descriptor: &Descriptor, what: &'static str, limit: u64) -> Result<Vec<u8>, ImageError> {
         let digest = descriptor.digest().to_string();
         let refused = |reason: String| ImageError::Blob { digest: digest.clone(), what, reason };
         // The digest becomes part of a path: only the one form that cannot lead elsewhere is taken.

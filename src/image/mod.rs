@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-mod archive;
+pub mod archive;
+pub mod auth;
+pub mod build;
 pub mod compile;
 mod embedded;
 pub mod error;
@@ -12,13 +14,16 @@ pub mod layout;
 mod local;
 pub mod pack;
 pub mod reference;
-mod store;
+pub mod registry;
+pub mod store;
+mod stores;
 #[cfg(test)]
 mod tests;
+pub mod trust;
 
 pub use error::ImageError;
 pub use reference::Reference;
-pub use store::{DATA_VARIABLE, Stores};
+pub use stores::{DATA_VARIABLE, Stores, data_dir};
 
 /// A gadget image of this machine's architecture, verified.
 #[derive(Debug, Clone, Default)]

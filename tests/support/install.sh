@@ -7,7 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${GADGETRY_CACHE:-/var/cache/gadgetry}
 
 build=(clang-16 llvm-16 make gcc libc6-dev)
-test=(clang-14 clang-19 g++ docker.io containerd runc iptables prometheus busybox-static python3-venv procps curl xz-utils)
+test=(clang-14 clang-19 g++ docker.io containerd runc iptables prometheus busybox-static python3-venv procps curl xz-utils
+    docker-registry skopeo apache2-utils openssl)
 
 case "${1:-}" in
 build) want=("${build[@]}") ;;
@@ -73,6 +74,16 @@ fetch_prometheus_3() {
     DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" sid "$1" prometheus
 }
 
+# What others move and sign images with.
+fetch_image_tools() {
+    DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" trixie "$1" cosign oras
+}
+
+# cosign 3 signs in another form than cosign 2.
+fetch_newer_image_tools() {
+    DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" sid "$1" cosign notation
+}
+
 # fetch_kernel FOLDER HERE SUITE PATTERN: the newest kernel of a suite whose package's name matches; only its image is kept, and the
 # modules that containers' networks and file systems need.
 fetch_kernel() {
@@ -111,6 +122,8 @@ if [ "$1" = test ]; then
     cached rotel rotel-agent fetch_rotel
     cached victoria-metrics usr/bin/victoria-metrics fetch_victoria_metrics
     cached prometheus-3 usr/bin/prometheus fetch_prometheus_3
+    cached image-tools usr/bin/cosign fetch_image_tools
+    cached newer-image-tools usr/bin/notation fetch_newer_image_tools
     cached kernel-5.10 modules/overlay.ko fetch_kernel bullseye '^linux-image-5\.10\.0-[0-9]+-cloud-amd64$'
     cached kernel-6.1 modules/overlay.ko fetch_kernel bookworm-security '^linux-image-6\.1\.0-[0-9]+-cloud-amd64$'
     cached kernel-6.12 modules/overlay.ko fetch_kernel bookworm-security '^linux-image-6\.12\.[0-9]+.deb12-cloud-amd64$'

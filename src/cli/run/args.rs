@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::value::{self, Boolean};
+use crate::cli::value::{self, Boolean};
 use crate::config::OperatorPlan;
 use crate::container::runtime::docker;
 use crate::container::{LabelTerms, Selector, Terms};

@@ -7,7 +7,6 @@ mod params;
 mod peek;
 #[cfg(test)]
 mod tests;
-mod value;
 mod views;
 mod watch;
 
@@ -42,11 +41,6 @@ const LOG_LEVEL: &str = "info,gadgetry::container=error";
 /// Whether this is `run` with an image; gives what to run it with.
 pub(super) fn peek(arguments: &[OsString]) -> Option<peek::Peek> {
     peek::peek(&Cli::command(), arguments)
-}
-
-/// Whether the arguments begin with `run`, flags in front of it left out.
-pub(super) fn is_meant(arguments: &[OsString]) -> bool {
-    arguments.iter().skip(1).find(|a| !a.to_string_lossy().starts_with('-')).is_some_and(|a| a == "run")
 }
 
 /// Finds the gadget, reads the command line with its parameters, and runs it.

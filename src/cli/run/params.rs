@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches};
 
-use super::value;
+use crate::cli::value;
 use crate::gadget::{ParamKind, ParamSpec};
 
 /// Flags of upstream's that are not there yet: they are told from misspelt ones.

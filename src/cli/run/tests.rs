@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::batch::{FieldSpec, GadgetIdentity, Kind, Schema, SchemaBuilder, Source, SourceKind};
+use crate::cli::value;
 use crate::gadget::{ParamKind, ParamSpec};
 
 fn known(line: &str) -> Option<String> {

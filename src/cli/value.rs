@@ -10,10 +10,10 @@ use crate::loader::{SocketFields, SocketFieldsError};
 const MAX_FILE: u64 = 1 << 20;
 
 /// A `bool` with a value parser of its own: without one clap would make a flag that takes no value.
-pub(super) type Boolean = bool;
+pub(in crate::cli) type Boolean = bool;
 
 /// The text itself, or the file's content without the line break at its end.
-pub(super) fn text(value: &str) -> Result<String, String> {
+pub(in crate::cli) fn text(value: &str) -> Result<String, String> {
     let Some(path) = value.strip_prefix('@') else { return Ok(value.to_owned()) };
     let mut content = String::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut content));
@@ -25,7 +25,7 @@ pub(super) fn text(value: &str) -> Result<String, String> {
     Ok(content.strip_suffix('\r').unwrap_or(content).to_owned())
 }
 
-pub(super) fn boolean(value: &str) -> Result<Boolean, String> {
+pub(in crate::cli) fn boolean(value: &str) -> Result<Boolean, String> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "t" | "1" => Ok(true),
         "false" | "f" | "0" => Ok(false),
@@ -33,23 +33,23 @@ pub(super) fn boolean(value: &str) -> Result<Boolean, String> {
     }
 }
 
-pub(super) fn terms(value: &str) -> Result<Terms, String> {
+pub(in crate::cli) fn terms(value: &str) -> Result<Terms, String> {
     text(value)?.parse().map_err(|error: crate::container::InvalidTerm| error.to_string())
 }
 
-pub(super) fn labels(value: &str) -> Result<LabelTerms, String> {
+pub(in crate::cli) fn labels(value: &str) -> Result<LabelTerms, String> {
     text(value)?.parse().map_err(|error: crate::container::InvalidTerm| error.to_string())
 }
 
-pub(super) fn socket_fields(value: &str) -> Result<SocketFields, String> {
+pub(in crate::cli) fn socket_fields(value: &str) -> Result<SocketFields, String> {
     text(value)?.parse().map_err(|error: SocketFieldsError| error.to_string())
 }
 
-pub(super) fn annotations(value: &str) -> Result<Vec<Annotation>, String> {
+pub(in crate::cli) fn annotations(value: &str) -> Result<Vec<Annotation>, String> {
     split(&text(value)?).iter().filter(|entry| !entry.is_empty()).map(|entry| entry.parse()).collect()
 }
 
-pub(super) fn pull(value: &str) -> Result<String, String> {
+pub(in crate::cli) fn pull(value: &str) -> Result<String, String> {
     match value {
         "missing" | "never" => Ok(value.to_owned()),
         "always" => Err("pulling from registries is not supported yet".to_owned()),
@@ -57,7 +57,7 @@ pub(super) fn pull(value: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn verify_image(value: &str) -> Result<Boolean, String> {
+pub(in crate::cli) fn verify_image(value: &str) -> Result<Boolean, String> {
     match boolean(value)? {
         true => Err("checking signatures is not supported yet".to_owned()),
         false => Ok(false),
@@ -80,7 +80,7 @@ fn split(text: &str) -> Vec<String> {
 }
 
 /// The size of a gadget's buffer in bytes.
-pub(super) fn buffer(value: &str) -> Result<u32, String> {
+pub(in crate::cli) fn buffer(value: &str) -> Result<u32, String> {
     let size = crate::config::buffer_size(&text(value)?)?;
     u32::try_from(size).map_err(|error| error.to_string())
 }

@@ -7,6 +7,7 @@ use oci_spec::image::Descriptor;
 use super::error::ImageError;
 use super::layout::{Files, Parts, name_of};
 use super::reference::Reference;
+use super::store::Store;
 
 /// Environment variable that names the data directory.
 pub const DATA_VARIABLE: &str = "GADGETRY_DATA";
@@ -26,12 +27,13 @@ impl Stores {
     /// The store in the data directory: the one given, else that of `GADGETRY_DATA`, else `/var/lib/gadgetry` for root and
     /// `~/.gadgetry` for others; for root, behind it, upstream's.
     pub fn of_process(data: Option<&Path>) -> Self {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let is_root = std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
-        let default = || if is_root { Some(PathBuf::from(DATA)) } else { variable("HOME").map(|home| home.join(".gadgetry")) };
-        let data = data.map(Path::to_owned).or_else(|| variable(DATA_VARIABLE)).or_else(default);
-        let upstream = is_root.then(|| PathBuf::from(UPSTREAM));
-        Stores { folders: data.map(|folder| folder.join("oci-store")).into_iter().chain(upstream).collect() }
+        let upstream = is_root().then(|| PathBuf::from(UPSTREAM));
+        Stores { folders: data_dir(data).map(|folder| folder.join("oci-store")).into_iter().chain(upstream).collect() }
+    }
+
+    /// The first of them, which is ours.
+    pub fn own(&self) -> Option<Store> {
+        self.folders.first().cloned().map(Store::at)
     }
 
     /// Exactly these layouts.
@@ -85,6 +87,18 @@ impl Stores {
         };
         self.folders.iter().map(place).collect()
     }
+}
+
+/// The data directory: the one given, else that of `GADGETRY_DATA`, else `/var/lib/gadgetry` for root and `~/.gadgetry` for others. None
+/// without a home.
+pub fn data_dir(given: Option<&Path>) -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let default = || if is_root() { Some(PathBuf::from(DATA)) } else { variable("HOME").map(|home| home.join(".gadgetry")) };
+    given.map(Path::to_owned).or_else(|| variable(DATA_VARIABLE)).or_else(default)
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
 }
 
 fn read(folder: &Path) -> Option<(Files<'static>, Vec<Descriptor>)> {
