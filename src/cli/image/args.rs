@@ -55,7 +55,7 @@ impl RegistryArgs {
             insecure: self.insecure_registries.clone(),
             authfile: self.authfile.clone(),
             cert_dir: self.cert_dir.clone(),
-            mirrors: Default::default(),
+            ..Options::default()
         }
     }
 }

@@ -12,6 +12,7 @@ mod push;
 mod remove;
 mod sign;
 mod tag;
+mod transfer;
 mod verify;
 
 #[allow(unused_imports)]

@@ -1,0 +1,106 @@
+//! How often and how long is tried: what passes away is tried again after growing waits, all else is the end.
+
+use std::time::Duration;
+
+use super::Progress;
+use super::error::RegistryError;
+use super::fault::Fault;
+use crate::image::ImageError;
+
+/// How long a registry is borne with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Attempts of each request.
+    pub attempts: u32,
+    /// Wait after the first failure; it doubles with each.
+    pub first_wait: Duration,
+    /// The longest wait, also where the registry asks for more.
+    pub longest_wait: Duration,
+    /// Without a byte for so long an attempt is over.
+    pub stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let (first_wait, longest_wait) = (Duration::from_millis(500), Duration::from_secs(30));
+        Patience { attempts: 5, first_wait, longest_wait, stall: Duration::from_secs(30) }
+    }
+}
+
+/// What is being done, for messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Task<'a> {
+    /// Its image.
+    pub reference: &'a str,
+    /// The registry.
+    pub host: &'a str,
+    /// `fetch`, `push`...
+    pub verb: &'a str,
+    /// `manifest (amd64)`, ...
+    pub what: &'a str,
+}
+
+/// The attempts of one task.
+pub(super) struct Attempts<'a> {
+    patience: Patience,
+    task: Task<'a>,
+    progress: &'a dyn Progress,
+    count: u32,
+}
+
+impl<'a> Attempts<'a> {
+    pub fn new(patience: Patience, task: Task<'a>, progress: &'a dyn Progress) -> Self {
+        Attempts { patience, task, progress, count: 0 }
+    }
+
+    /// An attempt has failed: waits before the next.
+    ///
+    /// # Errors
+    /// When there is to be no other.
+    pub async fn failed(&mut self, fault: Fault) -> Result<(), RegistryError> {
+        self.count += 1;
+        let Fault::Passing { text, after } = fault else { return Err(self.last(fault)) };
+        if self.count >= self.patience.attempts {
+            return Err(self.last(Fault::Passing { text, after }));
+        }
+        let wait = self.wait(after);
+        let Task { host, verb, what, .. } = self.task;
+        self.progress.note(&format!(
+            "cannot {verb} {what} yet: registry {host}: {text}; attempt {} of {} in {:.1} s",
+            self.count + 1,
+            self.patience.attempts,
+            wait.as_secs_f64()
+        ));
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    /// Whether none has failed yet.
+    pub fn is_first(&self) -> bool {
+        self.count == 0
+    }
+
+    fn wait(&self, after: Option<Duration>) -> Duration {
+        let doubled = self.patience.first_wait.saturating_mul(1u32.checked_shl(self.count.saturating_sub(1)).unwrap_or(u32::MAX));
+        // Many clients that failed together must not come back together.
+        let spread = doubled.mul_f64(0.75 + fastrand::f64() / 2.0);
+        after.unwrap_or(spread).min(self.patience.longest_wait)
+    }
+
+    fn last(&self, fault: Fault) -> RegistryError {
+        let Task { reference, host, verb, what } = self.task;
+        let (doing, registry) = (format!("{verb} {what}"), host.to_owned());
+        match fault {
+            Fault::Absent => RegistryError::Absent { doing, registry },
+            Fault::Denied(reason) => RegistryError::Denied { doing, registry, reason },
+            Fault::Passing { text: reason, .. } | Fault::Final(reason) => {
+                RegistryError::Failed { doing, registry, reason, attempts: self.count }
+            }
+            Fault::Wrong(reason) => RegistryError::Refused { what: what.to_owned(), registry, reason },
+            Fault::Store(source) => match *source {
+                ImageError::Blob { reason, .. } => RegistryError::Refused { what: what.to_owned(), registry, reason },
+                other => RegistryError::Store { reference: reference.to_owned(), source: Box::new(other) },
+            },
+        }
+    }
+}
