@@ -1,11 +1,23 @@
 //! Credentials for registries, in the format of Docker's `config.json`. What is secret shows up neither in logs nor in `Debug`.
 
+mod document;
 mod error;
+mod file;
+mod helper;
+mod keys;
+mod places;
 mod secret;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use document::{Document, Fault, Login};
 pub use error::AuthError;
+pub use file::LIMIT;
+use helper::Helper;
+pub use helper::HelperError;
+use places::Places;
 pub use secret::Secret;
 
 /// The file that is named by the environment.
@@ -31,19 +43,29 @@ pub enum Credentials {
 }
 
 /// A file with credentials.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthFile {
     path: PathBuf,
 }
 
 impl AuthFile {
-    /// The file to use: the one named, else that of `REGISTRY_AUTH_FILE`, else the default one below `data` (the data directory), else Docker's
-    /// (`DOCKER_CONFIG`, `~/.docker/config.json`) where the default one does not exist.
+    /// The file to use: the one named, else that of `REGISTRY_AUTH_FILE`, else `config.json` below `data` (the data directory); where that
+    /// does not exist, upstream's `/var/lib/ig/config.json` (root), else Docker's (`DOCKER_CONFIG`, `~/.docker/config.json`).
     ///
     /// # Errors
     /// When a file that was named does not exist.
     pub fn find(named: Option<&Path>, data: &Path) -> Result<Self, AuthError> {
-        Ok(AuthFile { path: named.map_or_else(|| data.join("config.json"), Path::to_owned) })
+        Places::of_process(named, data).to_read().map(Self::at)
+    }
+
+    /// The file to write: the one named, else that of `REGISTRY_AUTH_FILE`, else `config.json` below `data`. It need not exist.
+    pub fn to_write(named: Option<&Path>, data: &Path) -> Self {
+        Self::at(Places::of_process(named, data).to_write())
+    }
+
+    /// Exactly this one.
+    pub fn at(path: PathBuf) -> Self {
+        AuthFile { path }
     }
 
     /// Its path.
@@ -56,7 +78,33 @@ impl AuthFile {
     /// # Errors
     /// When the file is malformed, or the helper fails. A file that does not exist has nothing.
     pub fn credentials(&self, registry: &str, repository: &str) -> Result<Credentials, AuthError> {
-        let _ = (registry, repository);
-        Ok(Credentials::Anonymous)
+        Ok(self.login(registry, repository)?.map(|login| login.credentials).unwrap_or_default())
+    }
+
+    /// The same with the user; none when there is nothing. A helper of the registry alone is asked first, then the common one, and
+    /// what neither has may be in the file itself. Blocks.
+    ///
+    /// # Errors
+    /// As [`AuthFile::credentials`].
+    pub fn login(&self, registry: &str, repository: &str) -> Result<Option<Login>, AuthError> {
+        let document = file::read(&self.path)?;
+        let kept = || document.find(registry, repository).map_err(|source| AuthError::Malformed { path: self.path.clone(), source });
+        let failed = |source| AuthError::Helper { action: "get", registry: registry.to_owned(), source };
+        let server = keys::server(registry);
+        if let Some(name) = document.own_helper(registry, repository) {
+            let found = Helper::new(name).and_then(|helper| helper.get(&server)).map_err(failed)?;
+            return found.map_or_else(kept, |login| Ok(Some(login)));
+        }
+        let Some(name) = document.common_helper() else { return kept() };
+        match Helper::new(name).and_then(|helper| helper.get(&server)) {
+            Ok(Some(login)) => Ok(Some(login)),
+            Ok(None) => kept(),
+            // A file of another machine: what was never logged in to there is none of the helper's business.
+            Err(error) if Helper::is_absent(&error) && (!document.mentions(registry, repository) || kept()?.is_some()) => {
+                tracing::warn!(helper = name, path = %self.path.display(), "the credential helper that the file names is not installed");
+                kept()
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 }

@@ -18,4 +18,21 @@ pub enum RegistryError {
         #[source]
         source: Box<crate::image::ImageError>,
     },
+    /// A certificate or key that is of no use.
+    #[error("the certificates in {} cannot be used: {reason}", path.display())]
+    Certificate {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A file or folder of certificates that cannot be read.
+    #[error("cannot read the certificates in {}", path.display())]
+    CertificateIo {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
 }
