@@ -107,4 +107,73 @@ impl AuthFile {
             Err(error) => Err(failed(error)),
         }
     }
+
+    /// Keeps user and password for a registry: with the helper that the file names, else in the file. Blocks.
+    ///
+    /// # Errors
+    /// When the format cannot hold them, the file cannot be read or written, or the helper fails.
+    pub fn store(&self, registry: &str, user: &str, password: &Secret) -> Result<(), AuthError> {
+        let unkeepable = |what, reason| Err(AuthError::Unkeepable { what, reason });
+        match (user, password.reveal()) {
+            ("", _) => return unkeepable("the user", "it is empty"),
+            (user, _) if user.contains([':', '\0', '\n']) => return unkeepable("the user", "it has a colon or a line break in it"),
+            (_, "") => return unkeepable("the password", "it is empty"),
+            (_, password) if password.contains('\0') => return unkeepable("the password", "it has a zero in it"),
+            _ => {}
+        }
+        let document = file::read(&self.path)?;
+        let Some(helper) = document.own_helper(registry, "").or_else(|| document.common_helper()) else {
+            return file::change(&self.path, |document| {
+                document.put(registry, user, password);
+                Ok(())
+            });
+        };
+        let kept = Helper::new(helper).and_then(|helper| helper.store(&keys::server(registry), user, password));
+        kept.map_err(|source| AuthError::Helper { action: "store", registry: registry.to_owned(), source })?;
+        file::change(&self.path, |document| {
+            document.refer(registry);
+            Ok(())
+        })
+    }
+
+    /// Forgets a registry, in the helper too; whether there was something. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or the helper fails.
+    pub fn erase(&self, registry: &str) -> Result<bool, AuthError> {
+        let document = file::read(&self.path)?;
+        let was_kept = erase(&document, registry)?;
+        // A file that has nothing is not touched, nor made.
+        let was_there = document.mentions(registry, "") && file::change(&self.path, |document| Ok(document.remove(registry)))?;
+        Ok(was_kept || was_there)
+    }
+
+    /// Forgets all registries that the file mentions, and those with a helper of their own. Blocks.
+    ///
+    /// # Errors
+    /// As [`AuthFile::erase`].
+    pub fn erase_all(&self) -> Result<(), AuthError> {
+        let document = file::read(&self.path)?;
+        let keys = document.keys().into_iter().chain(document.helpers().map(|(key, _)| key));
+        let mut hosts: Vec<String> = keys.map(keys::normalised).map(|key| key.split('/').next().unwrap_or_default().to_owned()).collect();
+        hosts.sort();
+        hosts.dedup();
+        for host in hosts {
+            erase(&document, &host)?;
+        }
+        if !document.keys().is_empty() {
+            file::change(&self.path, |document| Ok(document.clear()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Has the helper of a registry forget it; whether there is one that had something.
+fn erase(document: &Document, registry: &str) -> Result<bool, AuthError> {
+    let Some(name) = document.own_helper(registry, "").or_else(|| document.common_helper()) else { return Ok(false) };
+    let server = keys::server(registry);
+    let failed = |source| AuthError::Helper { action: "erase", registry: registry.to_owned(), source };
+    // Some succeed in forgetting what they never had.
+    let erased = Helper::new(name).and_then(|helper| Ok(helper.get(&server)?.is_some() && helper.erase(&server)?));
+    erased.map_err(failed)
 }

@@ -35,4 +35,7 @@ pub enum RegistryError {
         #[source]
         source: std::io::Error,
     },
+    /// Credentials that are not taken, or a registry that cannot be asked about them.
+    #[error(transparent)]
+    Check(#[from] super::check::CheckError),
 }
