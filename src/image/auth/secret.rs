@@ -1,13 +1,15 @@
 //! Text that is not shown.
 
-/// A password or token. Its `Debug` says nothing of it.
+use zeroize::Zeroizing;
+
+/// A password or token. Its `Debug` says nothing of it, it has no `Display`, and its memory is overwritten when it goes.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps it.
     pub fn new(text: impl Into<String>) -> Self {
-        Secret(text.into())
+        Secret(Zeroizing::new(text.into()))
     }
 
     /// The text itself; for the wire and nothing else.

@@ -95,6 +95,26 @@ pub enum RegistryError {
         /// What it is.
         media_type: String,
     },
+    /// A certificate or key that is of no use.
+    #[error("the certificates in {} cannot be used: {reason}", path.display())]
+    Certificate {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A file or folder of certificates that cannot be read.
+    #[error("cannot read the certificates in {}", path.display())]
+    CertificateIo {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Credentials that are not taken, or a registry that cannot be asked about them.
+    #[error(transparent)]
+    Check(#[from] super::check::CheckError),
 }
 
 impl RegistryError {

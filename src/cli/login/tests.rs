@@ -1,0 +1,1 @@
+//! Names of registries, and passwords from standard input.
