@@ -106,6 +106,9 @@ impl Images {
     /// When a key, certificate or policy document cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ImageError> {
         let policy = settings.policy().map_err(|error| ImageError::Access(error.into()))?;
+        if !policy.required {
+            tracing::warn!("image verification is off");
+        }
         let data = settings.data_dir.as_deref();
         let registries = registry::Options { data: data_dir(data).unwrap_or_default(), ..settings.registries.clone() };
         Ok(Images {
@@ -133,13 +136,19 @@ impl Images {
     /// # Errors
     /// When there is no such image, it cannot be pulled, is not what it should be, or the rules refuse it.
     pub fn open(&self, reference: &str, pull: Pull) -> Result<GadgetImage, ImageError> {
+        let image = self.opened(reference, pull)?;
+        tracing::debug!(image = image.reference, digest = image.digest, "image opened");
+        Ok(image)
+    }
+
+    fn opened(&self, reference: &str, pull: Pull) -> Result<GadgetImage, ImageError> {
         let architecture = compile::go_architecture(std::env::consts::ARCH);
         if local::is_path(reference) {
             return self.open_path(reference, architecture);
         }
         if is_digest(reference) {
             let (store, root, name) = self.stores.located(reference)?.ok_or_else(|| not_found(reference, reference, &self.stores))?;
-            let wanted = self.names.parse(&name)?;
+            let wanted = self.names.parse(&name).unwrap_or_else(|_| nameless(Some(reference)));
             return self.open_stored(&wanted, &store, &root, architecture);
         }
         let wanted = self.names.parse(reference)?;
@@ -158,39 +167,49 @@ impl Images {
     /// # Errors
     /// As [`Images::open`], and when it is another image now.
     pub fn reopen(&self, reference: &str, digest: Option<&str>) -> Result<GadgetImage, ImageError> {
-        let Some(digest) = digest.filter(|_| !local::is_path(reference) && !is_digest(reference)) else {
-            return self.open(reference, Pull::Never);
-        };
-        let wanted = self.names.parse(reference)?;
-        let image = match self.stores.find(&Reference { digest: Some(digest.to_owned()), ..wanted.clone() })? {
-            Some((store, root)) => self.open_stored(&wanted, &store, &root, compile::go_architecture(std::env::consts::ARCH))?,
-            None => self.open(reference, Pull::Never)?,
+        let Some(digest) = digest else { return self.opened(reference, Pull::Never) };
+        let image = match self.pinned(reference, digest)? {
+            Some(image) => image,
+            None => self.opened(reference, Pull::Never)?,
         };
         if image.digest == digest {
             return Ok(image);
         }
-        Err(ImageError::Moved { reference: wanted.to_string(), wanted: digest.to_owned(), found: image.digest })
+        Err(ImageError::Moved { reference: image.reference, wanted: digest.to_owned(), found: image.digest })
+    }
+
+    /// The image with that digest, where a store has it: its name may be another image's by now.
+    fn pinned(&self, reference: &str, digest: &str) -> Result<Option<GadgetImage>, ImageError> {
+        if local::is_path(reference) || is_digest(reference) {
+            return Ok(None);
+        }
+        let wanted = self.names.parse(reference)?;
+        let Some((store, root)) = self.stores.find(&Reference { digest: Some(digest.to_owned()), ..wanted.clone() })? else {
+            return Ok(None);
+        };
+        self.open_stored(&wanted, &store, &root, compile::go_architecture(std::env::consts::ARCH)).map(Some)
     }
 
     fn open_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor, architecture: &str) -> Result<GadgetImage, ImageError> {
         self.allow(wanted, Some(root.digest().as_ref()))?;
         self.verify_stored(wanted, store, root)?;
-        let parts = store.files().parts(root, &wanted.to_string(), architecture)?;
-        Ok(parts.into_image(wanted.to_string(), wanted.tag.clone()))
+        let name = if wanted.domain.is_empty() { root.digest().to_string() } else { wanted.to_string() };
+        let parts = store.files().parts(root, &name, architecture)?;
+        Ok(parts.into_image(name, wanted.tag.clone()))
     }
 
     fn open_path(&self, reference: &str, architecture: &str) -> Result<GadgetImage, ImageError> {
         let refused = |error: TrustError| ImageError::Refused { reference: reference.to_owned(), source: error.into() };
         let found = local::find(reference)?;
-        self.policy.allow_path(found.path()).map_err(refused)?;
+        let failed = |source| ImageError::Io { action: "find", path: found.path().to_owned(), source };
+        self.policy.allow_path(&std::fs::canonicalize(found.path()).map_err(failed)?).map_err(refused)?;
         match found {
             Found::Folder { image, .. } if self.policy.required => Err(refused(TrustError::Unsigned { reference: image.reference })),
             Found::Folder { image, .. } => Ok(*image),
             Found::Layout { files, listed, root, name, .. } => {
                 let parsed = Reference::parse(&name).ok();
                 if self.policy.required {
-                    // Without a name of its own it belongs to no repository.
-                    let nameless = Reference { domain: String::new(), repository: String::new(), tag: None, digest: None };
+                    let nameless = nameless(None);
                     let known = parsed.as_ref().unwrap_or(&nameless);
                     self.verify(&subject(&name, known, &root), &files, &listed, known).map_err(refused)?;
                 }
@@ -250,7 +269,6 @@ impl Images {
     /// Whether a stored image is signed as the rules want it. Answers are kept; signatures that are not here are fetched once.
     fn verify_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor) -> Result<(), ImageError> {
         if !self.policy.required {
-            tracing::warn!(image = %wanted, "image verification is off");
             return Ok(());
         }
         let (digest, policy) = (root.digest().to_string(), self.policy.fingerprint());
@@ -260,13 +278,14 @@ impl Images {
             return Ok(());
         }
         let subject = subject(&wanted.to_string(), wanted, root);
-        let check = || self.verify(&subject, &store.files(), &store.roots().unwrap_or_default(), wanted);
-        let mut result = check();
-        if result.is_err() && !self.disallow_pulling && self.fetch_signatures(wanted, &digest, store) {
-            result = check();
+        let mut result = self.verify(&subject, &store.files(), &store.roots()?, wanted);
+        if let Some(own) = own.as_ref().filter(|_| result.is_err() && !self.disallow_pulling)
+            && self.fetch_signatures(wanted, &digest, own)
+        {
+            result = self.verify(&subject, &own.files(), &own.roots()?, wanted);
         }
         let verified = result.map_err(|error| refusal(wanted, error))?;
-        tracing::info!(image = %wanted, digest, by = verified.by, "image verified");
+        tracing::debug!(image = %wanted, digest, by = verified.by, "image verified");
         if let Some(own) = own {
             own.keep_verified(&digest, &policy, &verified.by);
         }
@@ -291,6 +310,11 @@ impl Images {
             }
         }
     }
+}
+
+/// For an image without a name: it belongs to no repository.
+fn nameless(digest: Option<&str>) -> Reference {
+    Reference { domain: String::new(), repository: String::new(), tag: None, digest: digest.map(str::to_owned) }
 }
 
 fn refusal(wanted: &Reference, error: TrustError) -> ImageError {
