@@ -8,7 +8,6 @@
 
 mod attempts;
 pub mod certificates;
-pub mod challenge;
 pub mod check;
 mod contents;
 mod error;

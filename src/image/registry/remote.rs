@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use super::Options;
 use super::attempts::{Patience, Task};
 use super::certificates::{Certificates, certificates};
-use super::challenge::{self, Challenge};
+use super::check::challenges;
 use super::error::RegistryError;
 use super::fault::{self, Fault};
 use super::place::Place;
@@ -195,18 +195,19 @@ impl Remote {
         if *proof != used {
             return Ok(proof.clone());
         }
-        let header = response.headers().get(WWW_AUTHENTICATE).and_then(|header| header.to_str().ok());
-        let new = match (header.and_then(challenge::parse), &self.credentials) {
-            (_, Credentials::Bearer(_)) | (None, _) => None,
-            (Some(Challenge::Basic), Credentials::Basic { user, password }) => {
-                Some(Proof::Basic(user.clone(), password.reveal().to_owned()))
-            }
-            (Some(Challenge::Basic), _) => None,
-            (Some(Challenge::Bearer { realm, service }), credentials) => {
+        let headers = response.headers().get_all(WWW_AUTHENTICATE).into_iter().take(8).filter_map(|header| header.to_str().ok());
+        let asked: Vec<_> = headers.flat_map(challenges).collect();
+        let named = |scheme: &str| asked.iter().find(|challenge| challenge.scheme == scheme);
+        let new = match (named("bearer"), named("basic"), &self.credentials) {
+            (_, _, Credentials::Bearer(_)) => None,
+            (Some(challenge), _, credentials) => {
+                let realm = challenge.parameter("realm").ok_or_else(|| Fault::Final("it names no token server".to_owned()))?;
                 let actions = if self.writes { "pull,push" } else { "pull" };
                 let scope = format!("repository:{}:{actions}", self.place.repository);
-                Some(Proof::Bearer(token::token(&self.link, &realm, service.as_deref(), &scope, credentials).await?))
+                Some(Proof::Bearer(token::token(&self.link, realm, challenge.parameter("service"), &scope, credentials).await?))
             }
+            (None, Some(_), Credentials::Basic { user, password }) => Some(Proof::Basic(user.clone(), password.reveal().to_owned())),
+            (None, _, _) => None,
         };
         if new.is_none() || new == used {
             return Ok(None);

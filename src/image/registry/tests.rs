@@ -1,6 +1,5 @@
 //! What the parts of the registry client do without a registry.
 
-use super::challenge::{Challenge, parse};
 use super::*;
 
 #[test]
@@ -12,18 +11,6 @@ fn transfers_can_run_on_any_thread() {
     sendable(registry.push(&reference, &store, &Silent));
     sendable(registry.pull_signatures(&reference, "sha256:", &store));
     sendable(registry.digest(&reference));
-}
-
-#[test]
-fn a_challenge_is_found_among_others() {
-    let bearer = |realm: &str, service: Option<&str>| Some(Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) });
-    assert_eq!(parse("Basic realm=\"x\""), Some(Challenge::Basic));
-    assert_eq!(parse("basic"), Some(Challenge::Basic));
-    assert_eq!(parse("Bearer realm=\"https://t/a,b\",service=\"s\",scope=\"q\""), bearer("https://t/a,b", Some("s")));
-    assert_eq!(parse("Basic realm=\"Bearer \", Bearer service=s, realm=https://t"), bearer("https://t", Some("s")));
-    assert_eq!(parse("Negotiate"), None);
-    assert_eq!(parse("Bearer realm=\"open"), None);
-    assert_eq!(parse(""), None);
 }
 
 #[test]
