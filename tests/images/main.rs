@@ -5,5 +5,6 @@
 mod support;
 
 mod harness;
+mod hostile_registry;
 mod registry;
 mod rules;

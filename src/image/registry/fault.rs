@@ -121,7 +121,13 @@ fn said(body: &[u8]) -> Option<String> {
     }
     let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
     let text = match envelope.and_then(|all| all.errors.into_iter().next()) {
-        Some(One { message, code }) => if message.is_empty() { code } else { message },
+        Some(One { message, code }) => {
+            if message.is_empty() {
+                code
+            } else {
+                message
+            }
+        }
         None => String::from_utf8_lossy(body).lines().next().unwrap_or_default().to_owned(),
     };
     // A page for browsers says nothing.

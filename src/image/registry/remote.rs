@@ -218,8 +218,8 @@ impl Remote {
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, Fault> {
-    let mut value =
-        HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Fault::Final("the token has characters that no header can have".to_owned()))?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| Fault::Final("the token has characters that no header can have".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }

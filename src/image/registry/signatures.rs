@@ -39,7 +39,12 @@ pub(super) fn name(reference: &Reference, digest: &str) -> String {
 ///
 /// # Errors
 /// When the registry cannot be asked. A single one that is not as it should be is noted and left out.
-pub(super) async fn fetch(fetch: Fetch<'_>, reference: &Reference, digest: &str, stage: &Staging) -> Result<Vec<Descriptor>, RegistryError> {
+pub(super) async fn fetch(
+    fetch: Fetch<'_>,
+    reference: &Reference,
+    digest: &str,
+    stage: &Staging,
+) -> Result<Vec<Descriptor>, RegistryError> {
     let mut roots = Vec::new();
     match fetch.document(&format!("manifests/{}.sig", tag(digest)), "signature", LIMIT).await {
         Ok(document) => match tagged(fetch, &document, stage).await {

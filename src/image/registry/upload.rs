@@ -91,7 +91,8 @@ async fn watched<T>(
 /// One POST for the place, one PUT for the content (OCI distribution spec 1.1, "Pushing a blob monolithically").
 async fn by_hand(remote: &Remote, digest: &str, bytes: Bytes) -> Result<(), Fault> {
     let stall = remote.link.patience.stall;
-    let begun = remote.send(&Ask { body: Some((String::new(), Bytes::new())), ..Ask::new(Method::POST, remote.url("blobs/uploads/")) }).await?;
+    let begun =
+        remote.send(&Ask { body: Some((String::new(), Bytes::new())), ..Ask::new(Method::POST, remote.url("blobs/uploads/")) }).await?;
     if begun.status() != StatusCode::ACCEPTED {
         return Err(Fault::of_answer(begun, stall).await);
     }
