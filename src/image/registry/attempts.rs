@@ -38,6 +38,8 @@ pub(super) struct Task<'a> {
     pub verb: &'a str,
     /// `manifest (amd64)`, ...
     pub what: &'a str,
+    /// Without TLS, and so without credentials.
+    pub plain: bool,
 }
 
 /// The attempts of one task.
@@ -59,9 +61,9 @@ impl<'a> Attempts<'a> {
     /// When there is to be no other.
     pub async fn failed(&mut self, fault: Fault) -> Result<(), RegistryError> {
         self.count += 1;
-        let Fault::Passing { text, after } = fault else { return Err(self.last(fault)) };
+        let Fault::Passing { text, after } = fault else { return Err(self.end(fault)) };
         if self.count >= self.patience.attempts {
-            return Err(self.last(Fault::Passing { text, after }));
+            return Err(self.end(Fault::Passing { text, after }));
         }
         let wait = self.wait(after);
         let Task { host, verb, what, .. } = self.task;
@@ -87,12 +89,19 @@ impl<'a> Attempts<'a> {
         after.unwrap_or(spread).min(self.patience.longest_wait)
     }
 
-    fn last(&self, fault: Fault) -> RegistryError {
-        let Task { reference, host, verb, what } = self.task;
+    /// The end of it.
+    pub fn end(&self, fault: Fault) -> RegistryError {
+        let Task { reference, host, verb, what, plain } = self.task;
         let (doing, registry) = (format!("{verb} {what}"), host.to_owned());
         match fault {
             Fault::Absent => RegistryError::Absent { doing, registry },
-            Fault::Denied(reason) => RegistryError::Denied { doing, registry, reason },
+            Fault::Denied(reason) => {
+                let hint = match plain {
+                    true => "credentials are not told without TLS".to_owned(),
+                    false => format!("`gadgetry login {registry}` keeps credentials for it"),
+                };
+                RegistryError::Denied { doing, registry, reason, hint }
+            }
             Fault::Passing { text: reason, .. } | Fault::Final(reason) => {
                 RegistryError::Failed { doing, registry, reason, attempts: self.count }
             }

@@ -56,7 +56,7 @@ pub enum RegistryError {
         registry: String,
     },
     /// The registry does not let us.
-    #[error("cannot {doing}: registry {registry} does not allow it: {reason}; `gadgetry login {registry}` keeps credentials for it")]
+    #[error("cannot {doing}: registry {registry} does not allow it: {reason}; {hint}")]
     Denied {
         /// What was being done.
         doing: String,
@@ -64,6 +64,8 @@ pub enum RegistryError {
         registry: String,
         /// Its words.
         reason: String,
+        /// What may help.
+        hint: String,
     },
     /// The registry could not be asked, or answered with an error.
     #[error("cannot {doing}: registry {registry}: {reason}{}", after(*.attempts))]

@@ -72,6 +72,7 @@ impl Fault {
             StatusCode::NOT_FOUND => Fault::Absent,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Fault::Denied(text),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Fault::Passing { text, after },
+            StatusCode::NOT_IMPLEMENTED => Fault::Final(text),
             status if status.is_server_error() => Fault::Passing { text, after },
             _ => Fault::Final(text),
         }
@@ -107,7 +108,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The registry's own words (OCI distribution spec 1.1, "Error Codes"), without what a terminal would obey.
-fn said(body: &[u8]) -> Option<String> {
+pub(super) fn said(body: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Envelope {
         errors: Vec<One>,

@@ -132,11 +132,7 @@ impl Fetch<'_> {
                         (incoming, resumed) = (begin()?, false);
                         Fault::passing(error.to_string())
                     }
-                    Err(error) => {
-                        attempts.failed(error.into()).await?;
-                        incoming = begin()?;
-                        continue;
-                    }
+                    Err(error) => return Err(attempts.end(error.into())),
                 },
                 Err(fault) => fault,
             };

@@ -185,6 +185,14 @@ impl Registry {
     }
 }
 
+/// Looks at bytes as all that a registry may send as documents: for the fuzz target.
+#[doc(hidden)]
+pub fn look_at(bytes: &[u8]) {
+    let media_type = contents::media_type(bytes, "");
+    let blobs = contents::manifest(bytes, "amd64").and_then(contents::distinct);
+    let _ = (media_type, contents::index(bytes), blobs, fault::said(bytes));
+}
+
 fn nowhere(name: &str) -> RegistryError {
     RegistryError::Setup { registry: name.to_owned(), reason: "there is no place to ask".to_owned() }
 }

@@ -40,18 +40,18 @@ pub(super) async fn pull(fetch: Fetch<'_>, order: Order<'_>) -> Result<String, R
     let wanted = order.digest.or(order.reference.tag.as_deref()).unwrap_or("latest");
     let what = format!("image {}", order.name);
     let root = fetch.document(&format!("manifests/{wanted}"), &what, DOCUMENT_LIMIT).await?;
-    let mut root = accept(fetch, order, &root, &what)?;
-    let digest = root.1.digest().to_string();
-    let manifests = contents::index(&root.0).map_err(|reason| refused(fetch, &what, reason))?;
-    keep(order, &stage, &root.0)?;
+    let (index, mut root) = accept(fetch, order, root, &what)?;
+    let digest = root.digest().to_string();
+    let manifests = contents::index(&index).map_err(|reason| refused(fetch, &what, reason))?;
+    keep(order, &stage, &index)?;
     let blobs = manifests_of(fetch, order, &stage, &manifests).await?;
     let blobs = contents::distinct(blobs).map_err(|reason| refused(fetch, &what, reason))?;
     // The futures are made beforehand: a closure that makes them could not be sent between threads.
     let transfers: Vec<_> = blobs.iter().map(|blob| fetch.blob(blob, &stage)).collect();
     stream::iter(transfers).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
     let mut roots = signatures_of(fetch, order, &digest, &stage).await;
-    set_name(&mut root.1, order.name);
-    roots.push(root.1);
+    set_name(&mut root, order.name);
+    roots.push(root);
     commit(order.name, stage, roots).await?;
     Ok(digest)
 }
@@ -79,7 +79,7 @@ fn complete(store: &Store, root: &Descriptor, stage: &Staging) -> bool {
 }
 
 /// The index and its descriptor, if it is one, and the one that was asked for.
-fn accept(fetch: Fetch<'_>, order: Order<'_>, document: &Document, what: &str) -> Result<(Vec<u8>, Descriptor), RegistryError> {
+fn accept(fetch: Fetch<'_>, order: Order<'_>, document: Document, what: &str) -> Result<(Vec<u8>, Descriptor), RegistryError> {
     let found = digest_of(&document.bytes);
     if let Some(digest) = order.digest.filter(|digest| *digest != found) {
         return Err(refused(fetch, what, format!("{digest} was asked for, what came has the digest {found}")));
@@ -89,7 +89,7 @@ fn accept(fetch: Fetch<'_>, order: Order<'_>, document: &Document, what: &str) -
         return Err(RegistryError::NotAnIndex { reference: order.name.to_owned(), media_type });
     }
     let root = descriptor(&found, document.bytes.len() as u64, MediaType::ImageIndex);
-    Ok((document.bytes.clone(), root.map_err(|reason| refused(fetch, what, reason))?))
+    Ok((document.bytes, root.map_err(|reason| refused(fetch, what, reason))?))
 }
 
 /// A descriptor of what has that digest.

@@ -1,5 +1,6 @@
 //! One repository at one registry: connections, redirects, and what it is told about who asks.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -62,6 +63,8 @@ pub(super) struct Remote {
     writes: bool,
     credentials: Credentials,
     proof: Mutex<Option<Proof>>,
+    /// Whether the registry has been asked what it wants to know.
+    introduced: AtomicBool,
 }
 
 /// A request.
@@ -98,7 +101,7 @@ impl Remote {
             _ => None,
         };
         let link = Link { client, plain: place.plain, patience, host: place.host.clone(), certificates };
-        Ok(Remote { place, link, certificates: found, writes, credentials, proof: Mutex::new(proof) })
+        Ok(Remote { place, link, certificates: found, writes, credentials, proof: Mutex::new(proof), introduced: AtomicBool::new(false) })
     }
 
     /// The URL of something in the repository.
@@ -108,7 +111,7 @@ impl Remote {
 
     /// A task there.
     pub fn task<'a>(&'a self, reference: &'a str, verb: &'a str, what: &'a str) -> Task<'a> {
-        Task { reference, host: &self.place.host, verb, what }
+        Task { reference, host: &self.place.host, verb, what, plain: self.place.plain }
     }
 
     /// Asks once, and a second time when the registry wants to know who asks.
@@ -126,18 +129,25 @@ impl Remote {
 
     /// Makes sure that a proof is at hand where the registry wants one.
     pub async fn introduce(&self) -> Result<Option<Proof>, Fault> {
+        if self.introduced.load(Ordering::Relaxed) {
+            return Ok(self.proof.lock().await.clone());
+        }
         let response = self.send(&Ask::new(Method::GET, format!("{}/v2/", self.place.base()))).await?;
         match response.status() {
             // What is not allowed in general may be for the repository.
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Err(Fault::of_answer(response, self.link.patience.stall).await)
             }
-            _ => Ok(self.proof.lock().await.clone()),
+            _ => {
+                self.introduced.store(true, Ordering::Relaxed);
+                Ok(self.proof.lock().await.clone())
+            }
         }
     }
 
     /// Forgets a proof that did not do.
     pub async fn forget(&self) {
+        self.introduced.store(false, Ordering::Relaxed);
         if !matches!(self.credentials, Credentials::Bearer(_)) {
             *self.proof.lock().await = None;
         }
@@ -227,11 +237,12 @@ fn bearer(token: &str) -> Result<HeaderValue, Fault> {
 fn client(place: &Place, found: &Certificates) -> Result<Client, reqwest::Error> {
     // An error says that there is a provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent(USER_AGENT).connect_timeout(CONNECT);
+    let new = || Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent(USER_AGENT).connect_timeout(CONNECT);
+    // Over HTTP/1 it is told when a server wants a client certificate, and there is less that a hostile one could do.
+    let mut builder = new().http1_only();
     if place.plain {
         // Plain text must work where there are no system certificates, which the default looks for.
-        let bare = Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent(USER_AGENT).connect_timeout(CONNECT);
-        return builder.build().or_else(|_| bare.tls_certs_only([]).build());
+        return builder.build().or_else(|_| new().tls_certs_only([]).build());
     }
     for pem in &found.authorities {
         builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);

@@ -20,6 +20,8 @@ const TYPES: [&str; 3] = [
     "application/vnd.cncf.notary.signature",
     "application/vnd.dev.sigstore.bundle.v0.3+json",
 ];
+/// What cosign 3 lists its bundles as, though their manifests say better: the type of their config.
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// Documents that are fetched, and layers of one.
 const COUNT: usize = 50;
 /// Bytes that a document, and each of its layers, may have.
@@ -57,7 +59,14 @@ pub(super) async fn fetch(
         Err(error) if error.is_absent() => {}
         Err(error) => return Err(error),
     }
-    for entry in referrers(fetch, digest).await?.iter().filter(|entry| may_be_signature(entry)).take(COUNT) {
+    let listed = match referrers(fetch, digest).await {
+        Err(error) if !roots.is_empty() => {
+            left_out(fetch, &error);
+            Vec::new()
+        }
+        listed => listed?,
+    };
+    for entry in listed.iter().filter(|entry| may_be_signature(entry)).take(COUNT) {
         match referrer(fetch, entry, digest, stage).await {
             Ok(Some(root)) => roots.push(root),
             Ok(None) => {}
@@ -88,7 +97,7 @@ pub(super) async fn api(fetch: Fetch<'_>, digest: &str) -> Result<Option<Vec<Des
     match fetch.document(&format!("referrers/{digest}"), "list of signatures", DOCUMENT_LIMIT).await {
         Ok(document) => list(fetch, &document).map(Some),
         // Registries without it answer in many ways.
-        Err(RegistryError::Absent { .. } | RegistryError::Failed { attempts: 1, .. }) => Ok(None),
+        Err(RegistryError::Absent { .. } | RegistryError::Denied { .. } | RegistryError::Failed { attempts: 1, .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -101,7 +110,7 @@ fn list(fetch: Fetch<'_>, document: &Document) -> Result<Vec<Descriptor>, Regist
 
 fn may_be_signature(entry: &Descriptor) -> bool {
     let kind = entry.artifact_type().as_ref().map(ToString::to_string);
-    *entry.media_type() == MediaType::ImageManifest && kind.is_none_or(|kind| TYPES.contains(&kind.as_str()))
+    *entry.media_type() == MediaType::ImageManifest && kind.is_none_or(|kind| kind == EMPTY || TYPES.contains(&kind.as_str()))
 }
 
 /// The manifest behind cosign's tag, and its layers.
