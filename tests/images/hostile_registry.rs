@@ -227,7 +227,7 @@ fn attempts_end() {
     for (status, requests, words) in [
         ("503 Busy", 3, ["HTTP 503", "after 3 attempts"]),
         ("404 Not Found", 1, ["does not have it", "image"]),
-        ("403 Forbidden", 1, ["HTTP 403", "gadgetry login"]),
+        ("403 Forbidden", 1, ["HTTP 403", "without TLS"]),
         ("400 Bad Request", 1, ["HTTP 400", "registry"]),
     ] {
         let server = Server::start(image.clone(), move |_, stream| answer(stream, status, "", b""));
