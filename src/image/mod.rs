@@ -112,3 +112,8 @@ fn not_found(reference: &str, short: &str, stores: &Stores) -> ImageError {
 pub fn embedded_names() -> Vec<&'static str> {
     embedded::names()
 }
+
+/// The layout of the image of that name that is built into this program.
+pub fn embedded_layout(name: &str) -> Option<layout::Files<'static>> {
+    embedded::layout(name)
+}
