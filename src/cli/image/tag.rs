@@ -10,6 +10,9 @@ use oci_spec::image::Descriptor;
 
 pub(super) const EXAMPLES: &str = "An image that is built into the program, or that only ig's store has, is copied into the store.\n\nExamples:\n  gadgetry image tag trace_open registry.example.com/gadgets/trace_open:v1\n  gadgetry image tag sha256:3b1f7a localhost:5000/mine";
 
+/// `sha256:` and as many digits of a digest as a list shows.
+const SHORTEST: usize = 19;
+
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -51,7 +54,7 @@ fn elsewhere(args: &Args) -> Option<(Files<'static>, Descriptor)> {
     let roots = |files: &Files<'static>| files.roots().unwrap_or_default();
     let embedded = embedded_names().into_iter().filter_map(embedded_layout);
     if args.source.starts_with("sha256:") {
-        let is_it = |root: &Descriptor| root.digest().to_string() == args.source;
+        let is_it = |root: &Descriptor| args.source.len() >= SHORTEST && root.digest().to_string().starts_with(&args.source);
         return embedded.into_iter().find_map(|files| roots(&files).into_iter().find(is_it).map(|root| (files, root)));
     }
     let wanted = Reference::parse(&args.source).ok()?;
