@@ -111,13 +111,14 @@ impl Locked {
         self.roots.retain(|_| position.next().is_none_or(|at| !positions.contains(&at)));
     }
 
-    /// Adds a root in the place of the one with its name, or with its digest when it has no name.
-    pub(super) fn put(&mut self, root: Descriptor) {
-        let root = Root::new(root);
-        self.roots.retain(|known| match root.name() {
-            Some(name) => known.name() != Some(name),
-            None => known.name().is_some() || known.descriptor.digest() != root.descriptor.digest(),
-        });
-        self.roots.push(root);
+    /// Adds roots, each in the place of the one with its name, or with its digest when it has no name. Of several with one name the last
+    /// stays.
+    pub(super) fn put(&mut self, roots: Vec<Descriptor>) {
+        let key = |root: &Root| root.name().map_or_else(|| (false, root.digest()), |name| (true, name.to_owned()));
+        let mut taken = HashSet::new();
+        let mut new: Vec<Root> = roots.into_iter().rev().map(Root::new).filter(|root| taken.insert(key(root))).collect();
+        new.reverse();
+        self.roots.retain(|known| !taken.contains(&key(known)));
+        self.roots.append(&mut new);
     }
 }

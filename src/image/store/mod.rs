@@ -89,7 +89,7 @@ impl Store {
         let found = named.or_else(|| locked.roots.iter().find(|root| root.digest() == from)).ok_or_else(absent)?;
         let mut root = found.descriptor.clone();
         set_name(&mut root, to);
-        locked.put(root);
+        locked.put(vec![root]);
         locked.write()
     }
 

@@ -105,7 +105,7 @@ impl Staging {
         let mut locked = Locked::open(&self.store.folder)?;
         roots.iter().try_for_each(|root| self.check(root))?;
         self.publish()?;
-        roots.into_iter().for_each(|root| locked.put(root));
+        locked.put(roots);
         locked.write()
     }
 

@@ -198,3 +198,16 @@ fn the_size_counts_each_blob_once() {
     fs::remove_file(blob_path(&store.folder, &one.digest().to_string()).unwrap()).unwrap();
     assert_eq!(Store::size(&store.files(), &one), None);
 }
+
+/// Of several roots with one name that are stored together the last counts; those without a name are told apart by their digest.
+#[test]
+fn roots_replace_each_other_by_name() {
+    let (_dir, store) = store();
+    let files = [packed("a", b"1"), packed("a", b"2")];
+    let mut bare = root_of(&files[0]);
+    bare.set_annotations(None);
+    let staging = store.stage().unwrap();
+    files.iter().for_each(|files| stage(&staging, files));
+    staging.commit(vec![root_of(&files[0]), bare.clone(), root_of(&files[1]), bare.clone()]).unwrap();
+    assert_eq!(store.roots().unwrap(), [root_of(&files[1]), bare]);
+}
