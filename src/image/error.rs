@@ -117,6 +117,31 @@ pub enum ImageError {
         /// The normalised reference.
         reference: String,
     },
+    /// The store lacks the image of that name.
+    #[error("the store has no image {reference:?}{}", did_you_mean(.suggestion))]
+    NotStored {
+        /// The normalised reference, or the beginning of a digest.
+        reference: String,
+        /// What may have been meant.
+        suggestion: Option<String>,
+    },
+    /// The beginning of a digest that several images have, or a digest with several names.
+    #[error("{reference:?} means several images: {}", images.join(", "))]
+    Several {
+        /// As it was given.
+        reference: String,
+        /// Some of the images.
+        images: Vec<String>,
+    },
+    /// Something in the store leads nobody knows where, so nobody knows what may go.
+    #[error("nothing is collected: what {root} refers to cannot be read (remove that image, or pull it again)")]
+    Unclear {
+        /// The name or digest of the root.
+        root: String,
+        /// Why it cannot be followed.
+        #[source]
+        source: Box<ImageError>,
+    },
     /// A layout with several images, or without the one that was chosen.
     #[error("{} {}; it has {}", path.display(), which(.wanted), images.join(", "))]
     Ambiguous {

@@ -15,6 +15,8 @@ use super::pack::{BTFGEN_TYPE, CONFIG_TYPE, EBPF_TYPE, REF_NAME, VERSION, WASM_T
 
 /// Bytes an index or manifest may have.
 pub const DOCUMENT_LIMIT: u64 = 4 << 20;
+/// Bytes `index.json` may have: a store lists all its images there, ten thousand of them in 4 to 5 MB.
+pub const INDEX_LIMIT: u64 = 64 << 20;
 /// Bytes `gadget.yaml` may have.
 pub const METADATA_LIMIT: u64 = 1 << 20;
 /// Bytes a module or an archive of kernel types may have.
@@ -100,7 +102,7 @@ impl Files<'_> {
 
     /// What `index.json` lists: images, and whatever else was put beside them.
     pub fn documents(&self) -> Result<Vec<Descriptor>, ImageError> {
-        let bytes = self.read("index.json", DOCUMENT_LIMIT)?;
+        let bytes = self.read("index.json", INDEX_LIMIT)?;
         let index = ImageIndex::from_reader(&bytes[..]).map_err(|source| document("index.json", source))?;
         Ok(index.manifests().clone())
     }

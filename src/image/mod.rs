@@ -118,3 +118,8 @@ fn suggestion(short: &str, stores: &Stores) -> Option<String> {
 pub fn embedded_names() -> Vec<&'static str> {
     embedded::names()
 }
+
+/// The layout of the image of that name that is built into this program.
+pub fn embedded_layout(name: &str) -> Option<layout::Files<'static>> {
+    embedded::layout(name)
+}

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use oci_spec::image::Descriptor;
+use oci_spec::image::{Descriptor, MediaType};
 
 use super::error::ImageError;
 use super::layout::{Files, Parts, name_of};
 use super::reference::Reference;
-use super::store::Store;
+use super::store::listing::Listing;
+use super::store::{Store, is_image};
 
 /// Environment variable that names the data directory.
 pub const DATA_VARIABLE: &str = "GADGETRY_DATA";
@@ -46,12 +47,9 @@ impl Stores {
     /// # Errors
     /// When a store has it, but not as it should be. A store that cannot be read is left out.
     pub(super) fn image(&self, wanted: &Reference, architecture: &str) -> Result<Option<Parts>, ImageError> {
-        for (files, roots) in self.folders.iter().filter_map(|folder| read(folder)) {
-            if let Some(root) = roots.iter().find(|root| is_meant(root, wanted)) {
-                return files.parts(root, &wanted.to_string(), architecture).map(Some);
-            }
-        }
-        Ok(None)
+        let name = wanted.to_string();
+        let word = wanted.digest.as_deref().unwrap_or(&name);
+        Ok(self.take(word, |root| is_meant(root, wanted), &name, architecture)?.map(|(_, parts)| parts))
     }
 
     /// The store that has the image, and its root there.
@@ -86,10 +84,34 @@ impl Stores {
     /// # Errors
     /// As [`Stores::image`].
     pub(super) fn by_digest(&self, digest: &str, architecture: &str) -> Result<Option<(String, Parts)>, ImageError> {
-        for (files, roots) in self.folders.iter().filter_map(|folder| read(folder)) {
-            if let Some(root) = roots.iter().find(|root| root.digest().to_string() == digest) {
-                let name = name_of(root).unwrap_or(digest).to_owned();
-                return files.parts(root, &name, architecture).map(|parts| Some((name, parts)));
+        self.take(digest, |root| root.digest().to_string() == digest, digest, architecture)
+    }
+
+    /// The root of that image out of the first store that has it, with that store's files.
+    pub fn root(&self, wanted: &Reference) -> Option<(Files<'static>, Descriptor)> {
+        let name = wanted.to_string();
+        let word = wanted.digest.as_deref().unwrap_or(&name);
+        self.folders.iter().find_map(|folder| Some((Files::Folder(folder.clone()), find(folder, word, &|root| is_meant(root, wanted))?)))
+    }
+
+    /// The image that is `wanted`, and its name; `word` stands in its root.
+    fn take(
+        &self,
+        word: &str,
+        wanted: impl Fn(&Descriptor) -> bool,
+        name: &str,
+        architecture: &str,
+    ) -> Result<Option<(String, Parts)>, ImageError> {
+        for folder in &self.folders {
+            let mut tried = None;
+            while let Some(root) = find(folder, word, &wanted) {
+                let stored = name_of(&root).unwrap_or(name);
+                match Files::Folder(folder.clone()).parts(&root, stored, architecture) {
+                    Ok(parts) => return Ok(Some((stored.to_owned(), parts))),
+                    // Somebody may have put another in its place, or removed it, meanwhile.
+                    Err(error) if tried.as_ref() == Some(root.digest()) => return Err(error),
+                    Err(_) => tried = Some(root.digest().clone()),
+                }
             }
         }
         Ok(None)
@@ -98,15 +120,15 @@ impl Stores {
     /// The names of all images, as they are stored.
     pub fn names(&self) -> Vec<String> {
         let readable = self.folders.iter().filter_map(|folder| read(folder));
-        readable.flat_map(|(_, roots)| roots).filter_map(|root| name_of(&root).map(str::to_owned)).collect()
+        readable.flatten().filter_map(|root| name_of(&root).map(str::to_owned)).collect()
     }
 
     /// Where was looked, for messages.
     pub(super) fn places(&self) -> Vec<String> {
         let place = |folder: &PathBuf| {
             let state = match read(folder) {
-                Some((_, roots)) if roots.len() == 1 => "1 image",
-                Some((_, roots)) => &format!("{} images", roots.len()),
+                Some(roots) if roots.len() == 1 => "1 image",
+                Some(roots) => &format!("{} images", roots.len()),
                 None if folder.join("index.json").exists() => "unreadable",
                 None => "not there",
             };
@@ -128,14 +150,23 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
 }
 
-fn read(folder: &Path) -> Option<(Files<'static>, Vec<Descriptor>)> {
-    let files = Files::Folder(folder.to_owned());
-    match files.roots() {
-        Ok(roots) => Some((files, roots)),
+/// The images that a store lists.
+fn read(folder: &Path) -> Option<Vec<Descriptor>> {
+    let mut roots = readable(folder, |listing| listing.all())?;
+    roots.retain(is_image);
+    Some(roots)
+}
+
+fn find(folder: &Path, word: &str, wanted: &dyn Fn(&Descriptor) -> bool) -> Option<Descriptor> {
+    readable(folder, |listing| listing.find(word, |root| *root.media_type() == MediaType::ImageIndex && wanted(root))).flatten()
+}
+
+/// What can be told of what a store lists. One that cannot be read is left out.
+fn readable<T>(folder: &Path, look: impl Fn(&Listing) -> Result<T, ImageError>) -> Option<T> {
+    match Listing::read(folder).and_then(|listing| listing.as_ref().map(look).transpose()) {
+        Ok(found) => found,
         Err(error) => {
-            if folder.join("index.json").exists() {
-                tracing::warn!(store = %folder.display(), error = &error as &dyn std::error::Error, "image store cannot be read");
-            }
+            tracing::warn!(store = %folder.display(), error = &error as &dyn std::error::Error, "image store cannot be read");
             None
         }
     }

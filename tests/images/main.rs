@@ -8,3 +8,4 @@ mod harness;
 mod hostile_registry;
 mod registry;
 mod rules;
+mod store;

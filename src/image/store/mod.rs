@@ -1,22 +1,37 @@
 //! A store of images: an OCI image layout on disk that other tools can read, whose images are named by their full reference. Blobs are
 //! staged beside it and become visible together, under the lock that upstream's tool takes too.
 
+mod change;
+mod durable;
+mod find;
+mod graph;
+mod incoming;
+mod ingest;
+pub mod listing;
+mod prune;
+mod scan;
 mod staging;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod verified;
 
-use std::collections::HashMap;
-use std::fs::{self, File};
+use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use oci_spec::image::{Descriptor, ImageIndexBuilder, MediaType};
+use oci_spec::image::Descriptor;
 
+use self::change::Locked;
 use super::error::ImageError;
-use super::layout::{Files, name_of};
+use super::layout::{DOCUMENT_LIMIT, Files};
 use super::pack::REF_NAME;
-pub use staging::{Incoming, Staging};
+pub use find::{is_image, short};
+pub use incoming::Incoming;
+pub use staging::Staging;
+pub use survey::told_by_name;
 
-/// Taken by whoever changes `index.json`; upstream's name for it.
-const LOCK: &str = "index.json.lock";
 /// Annotation of a root without a name: the digest of the image that it says something about, a signature for example.
 pub const SUBJECT: &str = "io.gadgetry.subject";
 
@@ -51,31 +66,6 @@ impl Store {
         Files::Folder(self.folder.clone())
     }
 
-    /// All that `index.json` lists: images with their names, signatures, and what has no name; nothing when there is no store yet.
-    ///
-    /// # Errors
-    /// When `index.json` is there but cannot be read.
-    pub fn roots(&self) -> Result<Vec<Descriptor>, ImageError> {
-        if self.folder.join("index.json").exists() { self.files().documents() } else { Ok(Vec::new()) }
-    }
-
-    /// The root of that full name.
-    ///
-    /// # Errors
-    /// As [`Store::roots`].
-    pub fn named(&self, name: &str) -> Result<Option<Descriptor>, ImageError> {
-        Ok(self.roots()?.into_iter().find(|root| name_of(root) == Some(name)))
-    }
-
-    /// The roots without a name that say something about the image with that digest: signatures in the form of OCI 1.1 referrers.
-    ///
-    /// # Errors
-    /// As [`Store::roots`].
-    pub fn referrers(&self, subject: &str) -> Result<Vec<Descriptor>, ImageError> {
-        let says = |root: &Descriptor| root.annotations().as_ref().is_some_and(|all| all.get(SUBJECT).is_some_and(|s| s == subject));
-        Ok(self.roots()?.into_iter().filter(says).collect())
-    }
-
     /// A place for the blobs of new images.
     ///
     /// # Errors
@@ -85,50 +75,33 @@ impl Store {
         Staging::new(self.clone())
     }
 
-    /// Gives an image a further name, taking it from whatever had it.
+    /// Gives the image of that name, or of that digest (`sha256:...`), a further name, taking it from whatever had it.
     ///
     /// # Errors
     /// When there is no image `from`, or the store cannot be written.
     pub fn tag(&self, from: &str, to: &str) -> Result<(), ImageError> {
-        self.create()?;
-        self.change(|roots| {
-            let found = roots.iter().find(|root| name_of(root) == Some(from)).cloned();
-            let mut root = found.ok_or_else(|| ImageError::Absent { reference: from.to_owned() })?;
-            set_name(&mut root, to);
-            put(roots, root);
-            Ok(())
-        })
+        let absent = || ImageError::Absent { reference: from.to_owned() };
+        if !self.folder.exists() {
+            return Err(absent());
+        }
+        let mut locked = Locked::open(&self.folder)?;
+        let named = locked.roots.iter().find(|root| root.name() == Some(from));
+        let found = named.or_else(|| locked.roots.iter().find(|root| root.digest() == from)).ok_or_else(absent)?;
+        let mut root = found.descriptor.clone();
+        set_name(&mut root, to);
+        locked.put(vec![root]);
+        locked.write()
     }
 
-    /// Takes a name away; what nothing refers to any more is left to [`Store::prune`].
-    ///
-    /// # Errors
-    /// When there is no image of that name, or the store cannot be written.
-    pub fn remove(&self, name: &str) -> Result<(), ImageError> {
-        self.change(|roots| {
-            let before = roots.len();
-            roots.retain(|root| name_of(root) != Some(name));
-            if roots.len() == before { Err(ImageError::Absent { reference: name.to_owned() }) } else { Ok(()) }
-        })
-    }
-
-    /// Collects what nothing refers to.
-    ///
-    /// # Errors
-    /// When the store cannot be read or written.
-    pub fn prune(&self) -> Result<Pruned, ImageError> {
-        Ok(Pruned::default())
-    }
-
-    /// By what the image with that digest was verified under the policy with that fingerprint; none when it was not.
-    pub fn verified(&self, digest: &str, policy: &str) -> Option<String> {
-        let _ = (digest, policy);
-        None
-    }
-
-    /// Keeps that answer. It is only worth time: one that cannot be kept is not missed.
-    pub fn keep_verified(&self, digest: &str, policy: &str, by: &str) {
-        let _ = (digest, policy, by);
+    /// The bytes of an image: the blobs of all architectures, each counted once, as far as its documents can be read.
+    pub fn size(files: &Files<'_>, root: &Descriptor) -> Option<u64> {
+        let mut bytes = 0u64;
+        let mut look = |blob: &Descriptor| {
+            bytes = bytes.saturating_add(blob.size());
+            graph::is_document(blob).then(|| files.blob(blob, "manifest", DOCUMENT_LIMIT)).transpose()
+        };
+        graph::descend(root, &mut HashSet::new(), &mut look).ok()?;
+        Some(bytes)
     }
 
     fn create(&self) -> Result<(), ImageError> {
@@ -136,30 +109,11 @@ impl Store {
         let folder = self.folder.join("blobs/sha256");
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         let marker = self.folder.join("oci-layout");
-        if !marker.exists() {
-            fs::write(marker, br#"{"imageLayoutVersion":"1.0.0"}"#).map_err(failed)?;
+        if fs::metadata(&marker).is_ok_and(|found| found.len() > 0) {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Changes what `index.json` lists, alone among all processes.
-    fn change<T>(&self, edit: impl FnOnce(&mut Vec<Descriptor>) -> Result<T, ImageError>) -> Result<T, ImageError> {
-        let path = self.folder.join(LOCK);
-        let failed = |source| ImageError::Io { action: "lock", path: path.clone(), source };
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-        lock.lock().map_err(failed)?;
-        let mut roots = self.roots()?;
-        let result = edit(&mut roots)?;
-        self.write_index(roots)?;
-        Ok(result)
-    }
-
-    fn write_index(&self, roots: Vec<Descriptor>) -> Result<(), ImageError> {
-        let malformed = |source| ImageError::Document { what: "index.json".to_owned(), source };
-        let index = ImageIndexBuilder::default().schema_version(2u32).media_type(MediaType::ImageIndex).manifests(roots).build();
-        let text = index.and_then(|index| index.to_string()).map_err(malformed)?;
-        let (new, path) = (self.folder.join("index.json.new"), self.folder.join("index.json"));
-        fs::write(&new, text).and_then(|()| fs::rename(&new, &path)).map_err(|source| ImageError::Io { action: "write", path, source })
+        let new = self.folder.join(format!("oci-layout.{:016x}", fastrand::u64(..)));
+        durable::replace(&marker, &new, &[br#"{"imageLayoutVersion":"1.0.0"}"#], 0o644).map_err(failed)
     }
 }
 
@@ -170,11 +124,13 @@ pub fn set_name(root: &mut Descriptor, name: &str) {
     root.set_annotations(Some(annotations));
 }
 
-/// Adds a root in the place of the one with its name, or with its digest when it has no name.
-fn put(roots: &mut Vec<Descriptor>, root: Descriptor) {
-    roots.retain(|known| match name_of(&root) {
-        Some(name) => name_of(known) != Some(name),
-        None => name_of(known).is_some() || known.digest() != root.digest(),
-    });
-    roots.push(root);
+/// The digits of a SHA-256 digest: the only form that becomes part of a path.
+fn hex_of(digest: &str) -> Option<&str> {
+    let hex = digest.strip_prefix("sha256:")?;
+    (hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))).then_some(hex)
+}
+
+/// Where the blob of that digest lies in the layout in `folder`.
+fn blob_path(folder: &Path, digest: &str) -> Option<PathBuf> {
+    Some(folder.join("blobs/sha256").join(hex_of(digest)?))
 }

@@ -1,37 +1,63 @@
 //! Blobs on their way into a store. They become part of it together, or not at all.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use oci_spec::image::Descriptor;
 use sha2::{Digest, Sha256};
 
-use super::{Store, put};
+use super::change::Locked;
+use super::graph::{self, descend};
+use super::incoming::Incoming;
+use super::{Store, blob_path, durable, hex_of, ingest};
 use crate::image::error::ImageError;
+use crate::image::layout::{DOCUMENT_LIMIT, Files, LAYER_LIMIT};
 use crate::image::pack::digest_of;
 
-/// Tells apart what one process stages at a time.
-static COUNT: AtomicU32 = AtomicU32::new(0);
-
-/// Blobs that are collected for new roots.
+/// Blobs that are collected for new roots, in a folder that is this value's as long as it lives.
 #[derive(Debug)]
 pub struct Staging {
     store: Store,
     folder: PathBuf,
+    /// Tells apart attempts at the same blob.
+    count: AtomicU32,
+    /// Says to other processes that the owner lives.
+    _lock: File,
 }
 
 impl Staging {
     pub(super) fn new(store: Store) -> Result<Self, ImageError> {
-        let folder = store.folder.join(format!("ingest/{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-        fs::create_dir_all(&folder).map_err(|source| ImageError::Io { action: "create", path: folder.clone(), source })?;
-        Ok(Staging { store, folder })
+        let lock = super::change::lock(&store.folder)?;
+        ingest::collect(&store.folder, false);
+        let (folder, owner) = ingest::make(&store.folder)?;
+        drop(lock);
+        Ok(Staging { store, folder, count: AtomicU32::new(0), _lock: owner })
     }
 
-    /// Whether the blob is there already, here or in the store; it will not go away while this lives.
+    /// Whether the blob is there already, here or in the store; it will not go away while this lives. One in the store that is not what
+    /// its digest says does not count.
     pub fn has(&self, digest: &str) -> bool {
-        self.place(digest).exists() || self.store.folder.join("blobs").join(digest.replacen(':', "/", 1)).exists()
+        let (Some(here), Some(there)) = (blob_path(&self.folder, digest), blob_path(&self.store.folder, digest)) else { return false };
+        if here.exists() {
+            return true;
+        }
+        // What has a second name stays when the first one is pruned. Nobody sees it here before it was checked.
+        let part = self.part(digest);
+        let linked = fs::hard_link(there, &part).is_ok() && is_whole(&part, digest) && fs::rename(&part, &here).is_ok();
+        if !linked {
+            // Most often it is not there; else it goes with the folder.
+            let _ = fs::remove_file(&part);
+        }
+        linked
+    }
+
+    /// A path for something that is not whole yet.
+    fn part(&self, digest: &str) -> PathBuf {
+        let hex = hex_of(digest).unwrap_or_default();
+        self.folder.join(format!("{hex}.{}.part", self.count.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// Adds a whole blob; gives its digest.
@@ -40,10 +66,24 @@ impl Staging {
     /// When it cannot be written.
     pub fn put(&self, bytes: &[u8]) -> Result<String, ImageError> {
         let digest = digest_of(bytes);
-        let mut incoming = self.begin(&digest, bytes.len() as u64)?;
-        incoming.write(bytes)?;
-        incoming.finish()?;
+        if !self.has(&digest) {
+            let mut incoming = self.begin(&digest, bytes.len() as u64)?;
+            incoming.write(bytes)?;
+            incoming.finish()?;
+        }
         Ok(digest)
+    }
+
+    /// Adds all blobs that a root of another layout leads to.
+    ///
+    /// # Errors
+    /// When one is missing there or not what its descriptor says, or cannot be written.
+    pub fn copy(&self, files: &Files<'_>, root: &Descriptor) -> Result<(), ImageError> {
+        descend(root, &mut HashSet::new(), &mut |blob| {
+            let content = files.blob(blob, "blob", if graph::is_document(blob) { DOCUMENT_LIMIT } else { LAYER_LIMIT })?;
+            self.put(&content)?;
+            Ok(Some(content))
+        })
     }
 
     /// Begins a blob of which digest and size are known, and of which the content arrives in pieces, perhaps in several attempts.
@@ -51,102 +91,73 @@ impl Staging {
     /// # Errors
     /// When it cannot be written, or the digest is none.
     pub fn begin(&self, digest: &str, size: u64) -> Result<Incoming, ImageError> {
-        if digest.strip_prefix("sha256:").is_none_or(|hex| hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit())) {
-            return Err(ImageError::Blob { digest: digest.to_owned(), what: "blob", reason: "its digest is not SHA-256".to_owned() });
-        }
-        let place = self.place(digest);
-        let part = place.with_extension("part");
-        let file = File::create(&part).map_err(|source| ImageError::Io { action: "create", path: part.clone(), source })?;
-        Ok(Incoming { digest: digest.to_owned(), size, received: 0, hash: Sha256::new(), file, part, place })
+        let refused = || ImageError::Blob { digest: digest.to_owned(), what: "blob", reason: "its digest is not SHA-256".to_owned() };
+        let place = blob_path(&self.folder, digest).ok_or_else(refused)?;
+        Incoming::new(digest, size, self.part(digest), place)
     }
 
     /// Makes blobs and roots part of the store. A root takes its name from the one that had it.
     ///
     /// # Errors
-    /// When the store cannot be written; nothing has changed then that anyone could see.
+    /// When a blob that a root leads to is neither here nor in the store, or the store cannot be written; nothing has changed then that
+    /// anyone could see.
     pub fn commit(self, roots: Vec<Descriptor>) -> Result<(), ImageError> {
-        self.store.change(|all| {
-            let failed = |source| ImageError::Io { action: "store the blobs of", path: self.folder.clone(), source };
-            for entry in fs::read_dir(&self.folder).map_err(failed)? {
-                let path = entry.map_err(failed)?.path();
-                let Some(name) = path.file_name().filter(|_| path.extension().is_none()) else { continue };
-                fs::rename(&path, self.store.folder.join("blobs/sha256").join(name)).map_err(failed)?;
+        let mut locked = Locked::open(&self.store.folder)?;
+        roots.iter().try_for_each(|root| self.check(root))?;
+        self.publish()?;
+        locked.put(roots);
+        locked.write()
+    }
+
+    /// Whether all blobs are there that a root leads to.
+    fn check(&self, root: &Descriptor) -> Result<(), ImageError> {
+        let (here, there) = (Files::Folder(self.folder.clone()), self.store.files());
+        descend(root, &mut HashSet::new(), &mut |blob| {
+            let digest = blob.digest().to_string();
+            let refused = |reason: &str| ImageError::Blob { digest: digest.clone(), what: "blob", reason: reason.to_owned() };
+            let size = |folder: &Path| fs::metadata(blob_path(folder, &digest)?).ok().map(|found| found.len());
+            let (files, size) = match size(&self.folder) {
+                Some(size) => (&here, size),
+                None => (&there, size(&self.store.folder).ok_or_else(|| refused("it is neither new nor in the store"))?),
+            };
+            if size != blob.size() {
+                return Err(refused(&format!("it has {size} bytes instead of {}", blob.size())));
             }
-            roots.into_iter().for_each(|root| put(all, root));
-            Ok(())
+            graph::is_document(blob).then(|| files.blob(blob, "manifest", DOCUMENT_LIMIT)).transpose()
         })
     }
 
-    fn place(&self, digest: &str) -> PathBuf {
-        self.folder.join(digest.trim_start_matches("sha256:"))
+    /// Moves the blobs into the store, for good.
+    fn publish(&self) -> Result<(), ImageError> {
+        let (from, to) = (self.folder.join("blobs/sha256"), self.store.folder.join("blobs/sha256"));
+        let moved = || -> std::io::Result<()> {
+            for entry in fs::read_dir(&from)? {
+                let entry = entry?;
+                fs::rename(entry.path(), to.join(entry.file_name()))?;
+            }
+            durable::sync_folder(&to)
+        };
+        moved().map_err(|source| ImageError::Io { action: "store the blobs of", path: from.clone(), source })
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // What stays behind is collected by the next prune.
+        // What stays behind is collected later.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// One blob that arrives.
-#[derive(Debug)]
-pub struct Incoming {
-    digest: String,
-    size: u64,
-    received: u64,
-    hash: Sha256,
-    file: File,
-    part: PathBuf,
-    place: PathBuf,
-}
-
-impl Incoming {
-    /// Bytes so far: where a further attempt goes on.
-    pub fn received(&self) -> u64 {
-        self.received
-    }
-
-    /// Adds the next bytes.
-    ///
-    /// # Errors
-    /// When there are more than announced, or they cannot be written.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
-        self.received += bytes.len() as u64;
-        if self.received > self.size {
-            return Err(self.refused(format!("more than the {} bytes announced arrive", self.size)));
+/// Whether the content of a file has that digest.
+fn is_whole(path: &Path, digest: &str) -> bool {
+    let read = || -> std::io::Result<String> {
+        let (mut hash, mut file, mut buffer) = (Sha256::new(), File::open(path)?, vec![0; 1 << 16]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+                count => hash.update(buffer.get(..count).unwrap_or_default()),
+            }
         }
-        self.hash.update(bytes);
-        self.file.write_all(bytes).map_err(|source| ImageError::Io { action: "write", path: self.part.clone(), source })
-    }
-
-    /// Forgets what has arrived: the next attempt begins at the start.
-    ///
-    /// # Errors
-    /// When the file cannot be emptied.
-    pub fn restart(&mut self) -> Result<(), ImageError> {
-        let failed = |source| ImageError::Io { action: "empty", path: self.part.clone(), source };
-        self.file = File::create(&self.part).map_err(failed)?;
-        (self.received, self.hash) = (0, Sha256::new());
-        Ok(())
-    }
-
-    /// Checks size and digest.
-    ///
-    /// # Errors
-    /// When either is not what was announced.
-    pub fn finish(self) -> Result<(), ImageError> {
-        if self.received != self.size {
-            return Err(self.refused(format!("{} bytes arrived instead of {}", self.received, self.size)));
-        }
-        let found: String = self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        if self.digest != format!("sha256:{found}") {
-            return Err(self.refused(format!("its content has the digest sha256:{found}")));
-        }
-        fs::rename(&self.part, &self.place).map_err(|source| ImageError::Io { action: "store", path: self.place.clone(), source })
-    }
-
-    fn refused(&self, reason: String) -> ImageError {
-        ImageError::Blob { digest: self.digest.clone(), what: "blob", reason }
-    }
+    };
+    read().is_ok_and(|hex| hex_of(digest) == Some(&hex))
 }
