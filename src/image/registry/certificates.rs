@@ -1,5 +1,8 @@
 //! Certificates for a registry: authorities to trust beside the system's, and our own.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
