@@ -17,7 +17,8 @@ esac"#;
 
 fn script(folder: &Path, name: &str, text: &str) {
     let path = folder.join(format!("docker-credential-{name}"));
-    let made = Command::new("sh").args(["-c", "printf '%s\\n' '#!/bin/sh' \"$1\" > \"$0\" && chmod 755 \"$0\""]).arg(path).arg(text).status();
+    let made =
+        Command::new("sh").args(["-c", "printf '%s\\n' '#!/bin/sh' \"$1\" > \"$0\" && chmod 755 \"$0\""]).arg(path).arg(text).status();
     assert!(made.unwrap().success());
 }
 
@@ -36,7 +37,10 @@ fn run(gadgetry: &Gadgetry, arguments: &[&str], password: Option<&str>) -> Outpu
 fn kept_by_a_helper() {
     let registry = Registry::start(Kind::PlainAuth);
     let host = registry.host.as_str();
-    for text in [r#"{"credsStore":"keeper"}"#.to_owned(), format!(r#"{{"credHelpers":{{"{host}":"keeper"}},"auths":{{"{host}":{{"auth":"b2xkOm9sZA=="}}}}}}"#)] {
+    for text in [
+        r#"{"credsStore":"keeper"}"#.to_owned(),
+        format!(r#"{{"credHelpers":{{"{host}":"keeper"}},"auths":{{"{host}":{{"auth":"b2xkOm9sZA=="}}}}}}"#),
+    ] {
         let gadgetry = Gadgetry::new();
         let kept = gadgetry.data.path().join("docker-credential-keeper.kept");
         script(gadgetry.data.path(), "keeper", KEEPER);

@@ -48,7 +48,9 @@ fn read_from_others() {
     let (first, second) = (Registry::start(Kind::PlainAuth), Registry::start(Kind::PlainAuth));
     let gadgetry = Gadgetry::new();
     let file = gadgetry.data.path().join("config.json");
-    foreign(Command::new("skopeo").args(["login", "--tls-verify=false", "-u", USER, "-p", PASSWORD, "--authfile"]).arg(&file).arg(&first.host));
+    foreign(
+        Command::new("skopeo").args(["login", "--tls-verify=false", "-u", USER, "-p", PASSWORD, "--authfile"]).arg(&file).arg(&first.host),
+    );
     assert_eq!(gadgetry.ok(&["login", &first.host, "--get-login"]), format!("{USER}\n"));
     let mut oras_login = Command::new(&oras);
     oras_login.args(["login", "--plain-http", "-u", USER, "-p", PASSWORD, "--registry-config"]).arg(&file).arg(&second.host);

@@ -94,7 +94,8 @@ fn token(behaviour: &str, method: &Method, authorization: &str, body: &str) -> R
         "elsewhere" => return (StatusCode::FOUND, [(header::LOCATION, "http://127.0.0.1:9/")], "").into_response(),
         _ => {}
     }
-    let refreshes = *method == Method::POST && body.contains(&format!("refresh_token={IDENTITY}")) && body.contains("grant_type=refresh_token");
+    let refreshes =
+        *method == Method::POST && body.contains(&format!("refresh_token={IDENTITY}")) && body.contains("grant_type=refresh_token");
     if authorization == BASIC || refreshes {
         let name = if behaviour == "access" { "access_token" } else { "token" };
         return format!("{{\"{name}\":\"{TOKEN}\",\"expires_in\":60}}").into_response();

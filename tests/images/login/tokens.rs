@@ -36,7 +36,10 @@ fn identity_and_registry_tokens() {
     assert!(asks(&server, &Credentials::Bearer(Secret::new("old"))).unwrap_err().contains("does not take"));
     assert!(asks(&server, &Credentials::Anonymous).unwrap_err().contains("does not take"));
     let seen = server.seen.lock().unwrap().join("\n");
-    assert!(seen.contains("POST /token?own=1 grant_type=refresh_token&client_id=gadgetry&refresh_token=identity-t0ken&service=the+service"), "{seen}");
+    assert!(
+        seen.contains("POST /token?own=1 grant_type=refresh_token&client_id=gadgetry&refresh_token=identity-t0ken&service=the+service"),
+        "{seen}"
+    );
 }
 
 /// A token server that must not be told a password is told nothing.
