@@ -100,8 +100,8 @@ fn keep(args: &Args, registry: &str, user: &str, password: &Secret) -> Result<()
 
 fn get_login(args: &Args, registry: &str) -> Result<(), Failure> {
     let file = AuthFile::find(args.authfile.as_deref(), &args.store.data()).map_err(run_time)?;
-    match file.login(registry, "").map_err(run_time)?.and_then(|login| login.user) {
-        Some(user) => output::write(format!("{user}\n").as_bytes()),
+    match file.login(registry, "").map_err(run_time)? {
+        Some(login) => output::write(format!("{}\n", login.user).as_bytes()),
         None => Err(not_logged_in(registry)),
     }
 }

@@ -6,6 +6,7 @@ mod support;
 
 mod harness;
 mod hostile_registry;
+mod login;
 mod registry;
 mod rules;
 mod store;

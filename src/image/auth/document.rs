@@ -5,6 +5,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
+use super::helper::TOKEN_USER;
 use super::{Credentials, Secret, keys};
 
 /// Base64 as it is written, and with or without padding as it is read.
@@ -48,8 +49,8 @@ pub enum Fault {
 /// What a file has for a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
-    /// The user, where one is told.
-    pub user: Option<String>,
+    /// The user; `<token>` for a token that names none.
+    pub user: String,
     /// What is told to the registry.
     pub credentials: Credentials,
 }
@@ -220,7 +221,7 @@ fn login(key: &str, value: &Value) -> Result<Option<Login>, Fault> {
         (None, None, Some(user), Some(password)) => Credentials::Basic { user: user.clone(), password },
         _ => return Ok(None),
     };
-    Ok(Some(Login { user, credentials }))
+    Ok(Some(Login { user: user.unwrap_or_else(|| TOKEN_USER.to_owned()), credentials }))
 }
 
 /// `USER:PASSWORD`; old versions of Docker filled the password up with zeros.

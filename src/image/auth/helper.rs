@@ -16,7 +16,7 @@ const LIMIT: usize = 64 << 10;
 /// How long a helper may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The user of what is an identity token.
-const TOKEN_USER: &str = "<token>";
+pub(super) const TOKEN_USER: &str = "<token>";
 /// How helpers say that they have nothing.
 const NOTHING: &str = "credentials not found";
 
@@ -92,10 +92,10 @@ impl Helper {
         Ok(Helper { program: format!("docker-credential-{name}"), patience: PATIENCE })
     }
 
-    /// The same, waiting for so long.
+    /// A program anywhere, waited for so long.
     #[cfg(test)]
-    pub(super) fn patient(self, patience: Duration) -> Self {
-        Helper { patience, ..self }
+    pub(super) fn at(program: &std::path::Path, patience: Duration) -> Self {
+        Helper { program: program.display().to_string(), patience }
     }
 
     /// What it has for a server.
@@ -106,11 +106,11 @@ impl Helper {
         let secret = Secret::new(kept.secret.into_owned());
         Ok(match kept.username.as_ref() {
             _ if secret.reveal().is_empty() => None,
-            TOKEN_USER => Some(Login { user: None, credentials: Credentials::Identity(secret) }),
+            TOKEN_USER => Some(Login { user: TOKEN_USER.to_owned(), credentials: Credentials::Identity(secret) }),
             "" => return Err(malformed()),
             user => {
                 let credentials = Credentials::Basic { user: user.to_owned(), password: secret };
-                Some(Login { user: Some(user.to_owned()), credentials })
+                Some(Login { user: user.to_owned(), credentials })
             }
         })
     }
