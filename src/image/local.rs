@@ -59,6 +59,16 @@ fn split(reference: &str) -> (&Path, Option<&str>) {
     }
 }
 
+/// The image layout at a place on disk, and the root of the image that is meant there.
+pub(super) fn layout(reference: &str) -> Result<(Files<'static>, Descriptor), ImageError> {
+    let (path, wanted) = split(reference);
+    let is_folder = std::fs::metadata(path).map_err(|source| ImageError::Io { action: "open", path: path.to_owned(), source })?.is_dir();
+    let files = if is_folder { Files::Folder(path.to_owned()) } else { Files::Archive(archive(path)?) };
+    files.check(path)?;
+    let root = choose(path, &files.roots()?, wanted)?.clone();
+    Ok((files, root))
+}
+
 fn head(text: &str, end: usize) -> &str {
     text.get(..end).unwrap_or(text)
 }
