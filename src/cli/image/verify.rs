@@ -70,10 +70,12 @@ fn is_path(image: &str) -> bool {
 
 /// Why an image could not be found, which for an embedded one is no fault.
 pub(super) fn absent(image: &str, error: crate::image::ImageError) -> Failure {
-    let embedded = Reference::parse(image).ok().filter(|name| name.gadget_name().is_some_and(|g| crate::image::embedded_names().contains(&g)));
+    let embedded =
+        Reference::parse(image).ok().filter(|name| name.gadget_name().is_some_and(|g| crate::image::embedded_names().contains(&g)));
     match embedded {
         Some(name) => {
-            let text = format!("{name} is built into this program and has no signature of its own; pull it, or tag it with another name, first");
+            let text =
+                format!("{name} is built into this program and has no signature of its own; pull it, or tag it with another name, first");
             Failure::RunTime(text.into())
         }
         None => failure(error),

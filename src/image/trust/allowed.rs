@@ -125,7 +125,11 @@ fn ask(rule: &Rule<'_>, reference: &Reference, digest: Option<&str>) -> Allowanc
         }
         Rule::Name(entry) if (&entry.domain, &entry.repository) != (&reference.domain, &reference.repository) => Allowance::Refused,
         Rule::Name(Reference { digest: None, tag: wanted, .. }) => {
-            if tag.is_some() && tag == wanted.as_ref() { Allowance::Allowed } else { Allowance::Refused }
+            if tag.is_some() && tag == wanted.as_ref() {
+                Allowance::Allowed
+            } else {
+                Allowance::Refused
+            }
         }
         Rule::Name(Reference { digest: Some(wanted), tag: wanted_tag, .. }) => {
             let other_tag = matches!((wanted_tag, &reference.tag), (Some(wanted), Some(tag)) if wanted != tag);

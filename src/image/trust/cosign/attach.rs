@@ -14,6 +14,7 @@ use crate::image::ImageError;
 use crate::image::layout::DOCUMENT_LIMIT;
 use crate::image::reference::Reference;
 use crate::image::store::{SUBJECT, Staging, Store, set_name};
+use crate::image::stores::is_meant;
 use crate::image::trust::error::SignError;
 use crate::image::trust::material::{BUNDLE_V03, LAYER_COUNT, LAYER_SIZE, SIMPLE_SIGNING, legacy_tag};
 
@@ -56,11 +57,7 @@ pub fn sign(store: &Store, reference: &Reference, key: &SigningKey, form: Form) 
 fn image(store: &Store, reference: &Reference) -> Result<Descriptor, SignError> {
     let roots = store.roots()?;
     let wanted = reference.to_string();
-    let is_meant = |root: &&Descriptor| match &reference.digest {
-        Some(digest) => root.digest().to_string() == *digest,
-        None => crate::image::layout::name_of(root) == Some(&wanted),
-    };
-    let found = roots.iter().find(is_meant).ok_or_else(|| SignError::NotStored { reference: wanted.clone() })?;
+    let found = roots.iter().find(|root| is_meant(root, reference)).ok_or_else(|| SignError::NotStored { reference: wanted.clone() })?;
     if *found.media_type() != MediaType::ImageIndex {
         return Err(ImageError::NotAnIndex { reference: wanted, media_type: found.media_type().to_string() }.into());
     }

@@ -55,7 +55,8 @@ pub(super) fn verify(keys: &[PublicKey], subject: &Subject, artifact: &Artifact)
 }
 
 fn by_annotation<'k>(keys: &'k [PublicKey], subject: &Subject, layer: &Descriptor, payload: &[u8]) -> Result<&'k PublicKey, String> {
-    let text = layer.annotations().as_ref().and_then(|all| all.get(SIGNATURE)).ok_or_else(|| format!("it has no annotation {SIGNATURE}"))?;
+    let text =
+        layer.annotations().as_ref().and_then(|all| all.get(SIGNATURE)).ok_or_else(|| format!("it has no annotation {SIGNATURE}"))?;
     if text.len() > SIGNATURE_LIMIT {
         return Err(format!("its signature has more than {SIGNATURE_LIMIT} characters"));
     }

@@ -40,9 +40,7 @@ impl SigningKey {
         let pkcs8 = match label {
             label if LABELS.contains(&label) => EncryptedKey::parse(&content).and_then(|key| key.open(password)).map_err(unusable)?,
             "PRIVATE KEY" => content,
-            "EC PRIVATE KEY" => {
-                der::sequence(&[der::ZERO, &der::sequence(&[der::EC_KEY, der::P256]), &der::octets(&content)])
-            }
+            "EC PRIVATE KEY" => der::sequence(&[der::ZERO, &der::sequence(&[der::EC_KEY, der::P256]), &der::octets(&content)]),
             other => {
                 let other: String = other.chars().take(40).collect();
                 return Err(unusable(format!("it is a {other:?}; keys of cosign, PKCS#8 and SEC 1 can be used")));
