@@ -14,7 +14,8 @@ use crate::harness::{Gadgetry, Kind, Registry, foreign, layout, tool};
 const TWO: &str = "image-tools/usr/bin/cosign";
 const THREE: &str = "newer-image-tools/usr/bin/cosign";
 const ORAS: &str = "image-tools/usr/bin/oras";
-const NAME: &str = "ghcr.io/inspektor-gadget/gadget/trace_open:latest";
+/// Where nobody answers: a check that fails asks the registry for more signatures.
+const NAME: &str = "127.0.0.1:9/team/trace_open:1";
 
 /// A folder to work in, a registry, and the tools.
 struct Bench {
@@ -132,10 +133,14 @@ fn real_signatures_are_verified() {
     }
 }
 
-/// A store with an embedded gadget as if it had been pulled.
+/// A store with an embedded gadget under another name, as if it had been pulled.
 fn stored(gadgetry: &Gadgetry) -> String {
     let source = layout("trace_open");
     foreign(Command::new("cp").arg("-r").arg(&source).arg(gadgetry.store()));
+    let index = std::fs::read_to_string(source.join("index.json")).unwrap();
+    let renamed = index.replace("ghcr.io/inspektor-gadget/gadget/trace_open:latest", NAME);
+    assert_ne!(renamed, index);
+    std::fs::write(gadgetry.store().join("index.json"), renamed).unwrap();
     digest_of(&source)
 }
 
@@ -149,11 +154,12 @@ fn our_signatures_are_verified_by_cosign() {
         let gadgetry = Gadgetry::new();
         let digest = stored(&gadgetry);
         let key = bench.at("cosign.key");
-        let mut command = gadgetry.command(&["image", "sign", "trace_open", "--form", form, "--key", key.to_str().unwrap()]);
+        let mut command = gadgetry.command(&["image", "sign", NAME, "--form", form, "--key", key.to_str().unwrap()]);
         let said = foreign(command.env("COSIGN_PASSWORD", ""));
         assert_eq!(said, format!("Successfully signed {NAME}@{digest}\n"));
-        verify(&gadgetry, &bench.at("cosign.pub"), "trace_open").unwrap();
-        assert!(verify(&gadgetry, &bench.at("other.pub"), "trace_open").is_err());
+        verify(&gadgetry, &bench.at("cosign.pub"), NAME).unwrap();
+        let error = verify(&gadgetry, &bench.at("other.pub"), NAME).unwrap_err();
+        assert!(error.contains("has not signed it as it is") && error.contains("asking the registry for signatures"), "{error}");
         bench.push(&gadgetry.store(), &digest, &format!("{form}:1"));
         if form == "tag" {
             let index: Value = serde_json::from_slice(&std::fs::read(gadgetry.store().join("index.json")).unwrap()).unwrap();

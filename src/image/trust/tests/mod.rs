@@ -1,6 +1,7 @@
 //! A store with one image, and what others put beside it.
 
 mod allowed;
+mod any;
 mod cosign;
 mod find;
 mod keys;
