@@ -117,20 +117,10 @@ fn config(layers: &[Descriptor]) -> String {
 
 fn as_bundle(store: &Store, image: &Descriptor, key: &SigningKey) -> Result<Signed, SignError> {
     let digest = image.digest().to_string();
-    let subject = json!({"digest": {"sha256": digest.trim_start_matches("sha256:")}, "annotations": {}});
-    let statement = json!({"_type": "https://in-toto.io/Statement/v1", "subject": [subject], "predicateType": PREDICATE, "predicate": {}});
-    let mut envelope =
-        Envelope { payload: statement.to_string().into_bytes(), payload_type: documents::STATEMENT.to_owned(), signature: Vec::new() };
-    envelope.signature = key.sign(&envelope.encoding())?;
-    let signature = json!({"sig": STANDARD.encode(&envelope.signature)});
-    let bundle = json!({
-        "mediaType": BUNDLE_V03,
-        "verificationMaterial": {"publicKey": {"hint": STANDARD.encode(Sha256::digest(key.public().der()))}},
-        "dsseEnvelope": {"payload": STANDARD.encode(&envelope.payload), "payloadType": envelope.payload_type, "signatures": [signature]},
-    });
+    let bundle = bundle(&digest, key)?;
     let staging = store.stage()?;
     let config = put(&staging, EMPTY, b"{}")?;
-    let layer = put(&staging, BUNDLE_V03, bundle.to_string().as_bytes())?;
+    let layer = put(&staging, BUNDLE_V03, bundle.as_bytes())?;
     // The subject is named without what `index.json` says of it.
     let mut about = image.clone();
     about.set_annotations(None);
@@ -150,6 +140,21 @@ fn as_bundle(store: &Store, image: &Descriptor, key: &SigningKey) -> Result<Sign
     let signature = root.digest().to_string();
     staging.commit(vec![root])?;
     Ok(Signed { digest, signature })
+}
+
+/// A bundle as cosign 3 writes it: a DSSE envelope around an in-toto statement about the image.
+fn bundle(digest: &str, key: &SigningKey) -> Result<String, SignError> {
+    let subject = json!({"digest": {"sha256": digest.trim_start_matches("sha256:")}, "annotations": {}});
+    let statement = json!({"_type": "https://in-toto.io/Statement/v1", "subject": [subject], "predicateType": PREDICATE, "predicate": {}});
+    let payload = statement.to_string().into_bytes();
+    let envelope = Envelope { payload, payload_type: documents::STATEMENT.to_owned(), signature: Vec::new() };
+    let signature = json!({"sig": STANDARD.encode(key.sign(&envelope.encoding())?)});
+    let bundle = json!({
+        "mediaType": BUNDLE_V03,
+        "verificationMaterial": {"publicKey": {"hint": STANDARD.encode(Sha256::digest(key.public().der()))}},
+        "dsseEnvelope": {"payload": STANDARD.encode(&envelope.payload), "payloadType": envelope.payload_type, "signatures": [signature]},
+    });
+    Ok(bundle.to_string())
 }
 
 fn put(staging: &Staging, media_type: &str, bytes: &[u8]) -> Result<Descriptor, SignError> {
