@@ -105,5 +105,5 @@ fn fingerprints() {
 fn the_projects_key_is_built_in() {
     let keys = Policy::default().keys;
     assert_eq!(keys.len(), 1);
-    assert!(keys[0].to_pem().contains("oDOC0gYSxZTopenGmX3ZFvQ1DSfhIr4EKRt5jC"), "{}", keys[0].to_pem());
+    assert!(keys[0].to_pem().contains("oDOC0gYSxZTopenGmX3ZFvQ1DSfh\nIr4EKRt5jC+mXaJ7c7J"), "{}", keys[0].to_pem());
 }
