@@ -4,7 +4,7 @@ use super::exit::Failure;
 use super::live::Live;
 use super::logged::Logged;
 use super::output;
-use crate::config::{self, Environment, LogEncoding};
+use crate::config::{self, Access, Environment, LogEncoding};
 use crate::daemon::{self, ConfigWatch, Observer};
 use crate::telemetry::logging::LogFormat;
 
@@ -16,6 +16,8 @@ pub(super) const EXAMPLES: &str = "Signals:\n  SIGINT, SIGTERM  drain, print the
 pub(super) struct Args {
     #[command(flatten)]
     config: super::ConfigFile,
+    #[command(flatten)]
+    store: super::image::StoreArgs,
     /// Don't show the live line of counts, only the log and the final ledger
     #[arg(short, long)]
     quiet: bool,
@@ -24,7 +26,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, log: &super::LogArgs) -> Result<(), Failure> {
     // The watch comes first, so that a change while the file is being read is not missed.
     let mut watch = ConfigWatch::new(&[args.config.path().to_owned()]);
-    let plan = config::load(args.config.path(), &Environment::of_process())?;
+    let access = Access { data_dir: args.store.data_dir.clone(), offline: false };
+    let plan = config::load(args.config.path(), &Environment::of_process(), &access)?;
     watch.follow(&plan.watched);
     let format = match plan.service.log_encoding {
         LogEncoding::Json => LogFormat::Json,
@@ -35,7 +38,7 @@ pub(super) fn run(args: &Args, log: &super::LogArgs) -> Result<(), Failure> {
         output::error(&warning.to_string());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().thread_name("gadgetry").build()?;
-    let options = daemon::Options { config: args.config.path().to_owned(), watch, logging: &logging };
+    let options = daemon::Options { config: args.config.path().to_owned(), access, watch, logging: &logging };
     let mut observer: Box<dyn Observer> = match log.format(format) {
         LogFormat::Text => Box::new(Live::new(args.quiet)),
         LogFormat::Json => Box::new(Logged::new(args.quiet)),

@@ -2,13 +2,18 @@
 
 use super::exit::Failure;
 use super::{ConfigFile, output, validate};
-use crate::config::Environment;
+use crate::config::{Access, Environment};
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ValidateArgs {
     #[command(flatten)]
     config: ConfigFile,
+    #[command(flatten)]
+    store: super::image::StoreArgs,
+    /// Also pull images that are not on this machine, to check what is said about their gadgets
+    #[arg(long)]
+    pull: bool,
     /// How to answer
     #[arg(short, long, value_enum, default_value = "text")]
     output: validate::Output,
@@ -34,7 +39,8 @@ enum What {
 
 pub(super) fn validate(args: &ValidateArgs) -> Result<(), Failure> {
     let mut text = Vec::new();
-    let code = validate::validate(args.config.path(), &Environment::of_process(), args.output, output::colours(), &mut text)?;
+    let access = Access { data_dir: args.store.data_dir.clone(), offline: !args.pull };
+    let code = validate::validate(args.config.path(), &Environment::of_process(), &access, args.output, output::colours(), &mut text)?;
     finish(&text, code)
 }
 

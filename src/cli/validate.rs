@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::components::COMPILED_IN;
-use crate::config::{self, Environment, Plan, Severity, render};
+use crate::config::{self, Access, Environment, Plan, Severity, render};
 
 /// Exit code for usage and configuration errors (`EX_USAGE`).
 pub const USAGE: u8 = 64;
@@ -26,8 +26,15 @@ pub enum Output {
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub fn validate(path: &Path, environment: &Environment, output: Output, colours: bool, out: &mut dyn Write) -> io::Result<u8> {
-    let loaded = config::load(path, environment);
+pub fn validate(
+    path: &Path,
+    environment: &Environment,
+    access: &Access,
+    output: Output,
+    colours: bool,
+    out: &mut dyn Write,
+) -> io::Result<u8> {
+    let loaded = config::load(path, environment, access);
     let (problems, code) = match &loaded {
         Ok(plan) => (&plan.warnings, 0),
         Err(errors) => (&errors.problems, USAGE),

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use crate::container::{LabelTerms, Terms};
 use crate::gadget::Annotation;
+use crate::image::Pull;
 use crate::loader::{SocketFields, SocketFieldsError};
 
 /// Largest file that may stand for a value, in bytes.
@@ -49,18 +50,12 @@ pub(in crate::cli) fn annotations(value: &str) -> Result<Vec<Annotation>, String
     split(&text(value)?).iter().filter(|entry| !entry.is_empty()).map(|entry| entry.parse()).collect()
 }
 
-pub(in crate::cli) fn pull(value: &str) -> Result<String, String> {
+pub(in crate::cli) fn pull(value: &str) -> Result<Pull, String> {
     match value {
-        "missing" | "never" => Ok(value.to_owned()),
-        "always" => Err("pulling from registries is not supported yet".to_owned()),
-        _ => Err("allowed are missing and never".to_owned()),
-    }
-}
-
-pub(in crate::cli) fn verify_image(value: &str) -> Result<Boolean, String> {
-    match boolean(value)? {
-        true => Err("checking signatures is not supported yet".to_owned()),
-        false => Ok(false),
+        "always" => Ok(Pull::Always),
+        "missing" => Ok(Pull::Missing),
+        "never" => Ok(Pull::Never),
+        _ => Err("allowed are always, missing and never".to_owned()),
     }
 }
 

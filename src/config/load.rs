@@ -5,40 +5,47 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::document::MAX_DEPTH;
-use super::embedded::Embedded;
 use super::environment::Environment;
 use super::layers;
 use super::model::CollectorConfig;
+use super::opened::Access;
 use super::place::Place;
 use super::plan::Plan;
 use super::problem::{ConfigErrors, Finding, Severity, problems};
 use super::read::read;
 use super::resolve::resolve;
 use super::tree::Node;
-use super::validate::{self, catalogue::Catalogue};
+use super::validate::{self, catalogue::Catalogues};
 use crate::components::{COMPILED_IN, Components};
 
-/// The plan of the file at `path` and all it includes, for what is compiled in.
+/// The plan of the file at `path` and all it includes, for what is compiled in. Images are opened, and pulled where `access` and the
+/// configuration say so. Blocks.
 ///
 /// # Errors
 /// Everything that is wrong with it, at once.
-pub fn load(path: &Path, environment: &Environment) -> Result<Plan, ConfigErrors> {
-    load_with(path, environment, &COMPILED_IN, &Embedded::default())
+pub fn load(path: &Path, environment: &Environment, access: &Access) -> Result<Plan, ConfigErrors> {
+    load_with(path, environment, &COMPILED_IN, access)
 }
 
-/// The plan of the file at `path` and all it includes, for the kinds of `components` and the gadgets of `catalogue`.
+/// The plan of the file at `path` and all it includes, for the kinds of `components` and the gadgets of `catalogues`.
 ///
 /// # Errors
 /// Everything that is wrong with it, at once.
-pub fn load_with(path: &Path, environment: &Environment, components: &Components, catalogue: &dyn Catalogue) -> Result<Plan, ConfigErrors> {
+pub fn load_with(
+    path: &Path,
+    environment: &Environment,
+    components: &Components,
+    catalogues: &dyn Catalogues,
+) -> Result<Plan, ConfigErrors> {
     let mut reading = read(path, environment);
     let mut findings = std::mem::take(&mut reading.findings);
     let config = reading.root.and_then(|files| {
         let mut root = layers::merge(files, environment, &mut findings);
-        findings.extend(validate::check(&mut root, components, catalogue));
-        typed(&root, &mut findings)
+        let checked = validate::check(&mut root, components, catalogues);
+        findings.extend(checked.findings);
+        Some((typed(&root, &mut findings)?, checked.images?, checked.digests))
     });
-    let plan = config.and_then(|config| match resolve(config) {
+    let plan = config.and_then(|(config, images, digests)| match resolve(config, images, &digests) {
         Ok(plan) => Some(plan),
         Err(expected) => {
             findings.push(Finding::error(&Place::Default, "", format!("cannot resolve the configuration: expected {expected}")));

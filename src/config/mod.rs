@@ -2,12 +2,13 @@
 
 mod diff;
 mod document;
-mod embedded;
 mod environment;
 mod glob;
+mod images;
 mod layers;
 mod load;
 mod model;
+mod opened;
 mod parse;
 mod place;
 mod plan;
@@ -26,6 +27,7 @@ pub use diff::{Diff, ExporterDiff, diff};
 pub use environment::Environment;
 pub use load::{load, load_with, view};
 pub use model::{LogEncoding, LogLevel, OwnProtocol};
+pub use opened::Access;
 pub use parse::buffer_size;
 pub use plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, RuntimesPlan, ServicePlan};
 pub use problem::{ConfigErrors, Problem, Severity, render};

@@ -10,9 +10,10 @@ use super::parse;
 use crate::component::{ComponentId, MetricSpec};
 use crate::container::Selector;
 use crate::exporter::sender::units;
+use crate::image::Pull;
 
 /// The keys of the top level.
-pub const SECTIONS: &[&str] = &["version", "gadgets", "include", "exporters", "service", "runtimes"];
+pub const SECTIONS: &[&str] = &["version", "gadgets", "include", "exporters", "service", "runtimes", "images"];
 
 /// What holds where neither a file nor the environment says otherwise.
 pub fn defaults() -> Value {
@@ -25,6 +26,7 @@ pub fn defaults() -> Value {
             "telemetry": {"endpoint": "127.0.0.1:8888", "logs": {"level": "info", "encoding": "console"}},
         },
         "runtimes": {"docker": {"enabled": true, "socket": "/var/run/docker.sock"}},
+        "images": {"pull": "missing", "verify": {"enabled": true}},
     })
 }
 
@@ -51,6 +53,9 @@ pub struct CollectorConfig {
     /// Where containers are found.
     #[serde(default)]
     pub runtimes: RuntimesConfig,
+    /// Where gadget images come from, and which may run.
+    #[serde(default)]
+    pub images: ImagesConfig,
 }
 
 /// Version of the format.
@@ -72,6 +77,9 @@ pub struct GadgetConfig {
     /// The gadget image, e.g. `trace_exec`.
     #[schemars(length(min = 1))]
     pub image: String,
+    /// When its image is pulled; what `images.pull` says when left out.
+    #[serde(default)]
+    pub pull: Option<Pull>,
     /// Parameters of the gadget itself, by their key.
     #[serde(default)]
     #[schemars(schema_with = "params_schema")]
@@ -234,6 +242,75 @@ pub enum OwnProtocol {
     /// OTLP over HTTP with protobuf bodies.
     #[serde(rename = "http/protobuf")]
     Http,
+}
+
+/// Where gadget images come from, and which may run.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImagesConfig {
+    /// When images are pulled: `always` (at each start and reload), `missing` (when they are not on this machine) or `never`.
+    #[serde(default)]
+    #[schemars(extend("default" = "missing"))]
+    pub pull: Option<Pull>,
+    /// Whether an image that would have to be pulled is an error.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub disallow_pulling: Option<bool>,
+    /// The registry of names without one, as `host[:port]`.
+    #[serde(default)]
+    #[schemars(extend("default" = "ghcr.io"))]
+    pub default_registry: Option<String>,
+    /// What stands in front of names without a slash in that registry. Nothing by default when another registry is given.
+    #[serde(default)]
+    #[schemars(extend("default" = "inspektor-gadget/gadget"))]
+    pub default_repository: Option<String>,
+    /// Registries that are asked in the place of another one, in this order, before it: by its `host[:port]`, each as `host[:port][/prefix]`.
+    #[serde(default)]
+    pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Registries (`host[:port]`) that are spoken to without TLS. They are never told credentials.
+    #[serde(default)]
+    pub insecure_registries: Vec<String>,
+    /// The file with credentials, in the format of Docker's `config.json`; when left out that of `REGISTRY_AUTH_FILE`, else `config.json` in
+    /// the data directory, else Docker's.
+    #[serde(default)]
+    pub authfile: Option<String>,
+    /// A folder of certificates: `*.crt` (authorities), `*.cert` and `*.key` (our own), or folders `host[:port]` with such files.
+    #[serde(default)]
+    pub cert_dir: Option<String>,
+    /// The gadgets that may run: names, `name@sha256:...`, or the beginning of names, ending in `*`. All when empty.
+    #[serde(default)]
+    pub allowed: Vec<String>,
+    /// Who must have signed images.
+    #[serde(default)]
+    pub verify: VerifyConfig,
+}
+
+/// Who must have signed images. What is built into the program needs no signature.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyConfig {
+    /// Whether images must be signed at all.
+    #[serde(default)]
+    #[schemars(extend("default" = true))]
+    pub enabled: Option<bool>,
+    /// Public keys of which any may have signed (cosign): PEM texts, or files with them. That of the Inspektor Gadget project when left out.
+    #[serde(default)]
+    pub public_keys: Vec<String>,
+    /// Signatures made by notation.
+    #[serde(default)]
+    pub notation: Option<NotationConfig>,
+}
+
+/// Signatures made by notation.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NotationConfig {
+    /// Certificates of the authorities: PEM texts, or files with them.
+    #[schemars(length(min = 1))]
+    pub certificates: Vec<String>,
+    /// The trust policy document: JSON, or a file with it.
+    #[schemars(length(min = 1))]
+    pub trust_policy: String,
 }
 
 /// Where containers are found.

@@ -9,6 +9,7 @@ use super::model::{LogEncoding, LogLevel, OwnProtocol};
 use super::problem::Problem;
 use crate::component::{ComponentId, MetricSpec};
 use crate::container::Selector;
+use crate::image::Settings;
 use crate::loader::SocketFields;
 
 /// All that is to run.
@@ -22,6 +23,8 @@ pub struct Plan {
     pub service: ServicePlan,
     /// Where containers are found.
     pub runtimes: RuntimesPlan,
+    /// How images are found, pulled and checked.
+    pub images: Settings,
     /// Files that were read, and directories in which more may appear.
     pub watched: Vec<PathBuf>,
     /// What looks wrong though it can run.
@@ -35,6 +38,8 @@ pub struct GadgetPlan {
     pub name: String,
     /// Image reference.
     pub image: String,
+    /// Digest of the image that was checked, which is the one to run; `None` for a folder with an object.
+    pub digest: Option<String>,
     /// Parameters by key, as text.
     pub params: BTreeMap<String, String>,
     /// Bytes that the kernel holds for each of its tracers; `None`: what the loader finds fitting.

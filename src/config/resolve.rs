@@ -1,6 +1,6 @@
 //! A checked configuration as a plan: defaults filled in, texts parsed, ids canonical, unused exporters left out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,25 +11,27 @@ use super::parse;
 use super::plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, RuntimesPlan, ServicePlan};
 use crate::component::ComponentId;
 use crate::components::canonical_id;
+use crate::image::Settings;
 use crate::loader::SocketFields;
 
-/// The plan of `config`, without the files it came from.
+/// The plan of `config`, without the files it came from; `digests` are those of the gadgets' images, by the gadgets' names.
 ///
 /// # Errors
 /// What is wrong; nothing, once the checks have passed.
-pub(super) fn resolve(config: CollectorConfig) -> Result<Plan, String> {
-    let gadgets: Vec<GadgetPlan> = config.gadgets.into_iter().map(gadget).collect();
+pub(super) fn resolve(config: CollectorConfig, images: Settings, digests: &BTreeMap<String, String>) -> Result<Plan, String> {
+    let gadgets: Vec<GadgetPlan> = config.gadgets.into_iter().map(|config| gadget(config, digests)).collect();
     let used: BTreeSet<&ComponentId> = gadgets.iter().flat_map(|gadget| &gadget.exporters).collect();
     let settings = |settings: Option<Value>| settings.unwrap_or_else(|| json!({}));
     let exporters = config.exporters.into_iter().map(|(id, value)| ExporterPlan { id: canonical_id(&id), settings: settings(value) });
     let exporters = exporters.filter(|plan| used.contains(&plan.id)).collect();
     let service = service(config.service)?;
-    Ok(Plan { gadgets, exporters, service, runtimes: runtimes(config.runtimes), watched: Vec::new(), warnings: Vec::new() })
+    Ok(Plan { gadgets, exporters, service, runtimes: runtimes(config.runtimes), images, watched: Vec::new(), warnings: Vec::new() })
 }
 
-fn gadget(config: GadgetConfig) -> GadgetPlan {
+fn gadget(config: GadgetConfig, digests: &BTreeMap<String, String>) -> GadgetPlan {
     let operators = config.operators.into_iter().flatten().map(|(kind, settings)| OperatorPlan { kind, settings });
     GadgetPlan {
+        digest: digests.get(&config.name).cloned(),
         name: config.name,
         image: config.image,
         params: config.params,

@@ -3,6 +3,7 @@
 use crate::component::ComponentId;
 use crate::config::ConfigErrors;
 use crate::exporter::BuildError;
+use crate::image::ImageError;
 use crate::pipeline::PipelineError;
 
 impl From<PipelineError> for DaemonError {
@@ -28,6 +29,9 @@ pub enum DaemonError {
     /// A gadget.
     #[error(transparent)]
     Gadget(Box<PipelineError>),
+    /// Keys, policies, or what is needed to reach registries.
+    #[error("use the settings of images")]
+    Images(#[source] ImageError),
     /// Everything else from the system: `doing` says what was done to what.
     #[error("{doing}")]
     System {

@@ -12,6 +12,7 @@ use crate::config::GadgetPlan;
 use crate::container::Inventory;
 use crate::container::runtime::{RuntimeState, RuntimeStatus, docker};
 use crate::gadget::Gadget;
+use crate::image::Images;
 use crate::loader::SocketFields;
 use crate::pipeline::{self, Context, Exporters, Instance, Selecting, State};
 use crate::telemetry::{GadgetTotals, Ledger};
@@ -32,6 +33,8 @@ pub struct Oneshot {
     pub docker: Option<PathBuf>,
     /// What the gadget learns about the processes behind sockets.
     pub sockets: SocketFields,
+    /// Where its image came from.
+    pub images: Arc<Images>,
     /// Ends it after so long.
     pub timeout: Option<Duration>,
     /// Ends it when cancelled, and when the gadget's output has nowhere to go any more.
@@ -54,7 +57,7 @@ pub trait Progress {
 /// # Errors
 /// When the gadget cannot be started, or its worker ends in a panic.
 pub async fn run(oneshot: Oneshot, progress: &mut dyn Progress) -> Result<(), DaemonError> {
-    let Oneshot { gadget, plan, exporters, docker, sockets, timeout, cancel } = oneshot;
+    let Oneshot { gadget, plan, exporters, docker, sockets, images, timeout, cancel } = oneshot;
     watch_signals(&cancel)?;
     let inventory = Inventory::new();
     let ledger = Arc::new(Ledger::default());
@@ -68,7 +71,7 @@ pub async fn run(oneshot: Oneshot, progress: &mut dyn Progress) -> Result<(), Da
     if cancel.is_cancelled() {
         return Ok(());
     }
-    let context = Context { inventory, ledger: ledger.clone(), runtime: tokio::runtime::Handle::current(), sockets };
+    let context = Context { inventory, ledger: ledger.clone(), runtime: tokio::runtime::Handle::current(), sockets, images };
     let name = plan.name.clone();
     let started = tokio::task::spawn_blocking(move || start(gadget, &plan, &exporters, &context)).await;
     let instance = started.map_err(|error| DaemonError::System { doing: "start the gadget".to_owned(), source: error.into() })??;

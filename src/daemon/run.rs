@@ -13,9 +13,10 @@ use super::running::Running;
 use super::services::{self, Services};
 use super::watch::ConfigWatch;
 use crate::admin::Phase;
-use crate::config::{self, Environment, Plan};
+use crate::config::{self, Access, Environment, Plan};
 use crate::container::Inventory;
 use crate::exporter::listeners::Listeners;
+use crate::image::Images;
 use crate::kernel::memory;
 use crate::pipeline::Context;
 use crate::telemetry::{Ledger, logging::Logging};
@@ -24,6 +25,8 @@ use crate::telemetry::{Ledger, logging::Logging};
 pub struct Options<'a> {
     /// The configuration file, to be read again when it changes.
     pub config: PathBuf,
+    /// How images are reached when it is read again.
+    pub access: Access,
     /// Watches that file since before it was read the first time, so that no change is missed.
     pub watch: ConfigWatch,
     /// The log, to be tapped for the collector's own traces.
@@ -79,6 +82,7 @@ impl Daemon {
             ledger: ledger.clone(),
             runtime: tokio::runtime::Handle::current(),
             sockets: plan.service.sockets,
+            images: Arc::new(Images::new(&plan.images).map_err(DaemonError::Images)?),
         };
         let services = Services::start(&plan, &inventory, &ledger, &listeners, logging, cancel)?;
         let running = Running::new(&plan, context, listeners, Arc::new(services::resource()));
@@ -117,8 +121,8 @@ impl Daemon {
 
     #[tracing::instrument(name = "reload", skip_all)]
     async fn reload(&mut self, options: &mut Options<'_>, observer: &mut dyn Observer) {
-        let path = options.config.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::of_process())).await;
+        let (path, access) = (options.config.clone(), options.access.clone());
+        let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Environment::of_process(), &access)).await;
         let result = match loaded {
             Ok(Ok(plan)) => {
                 options.watch.follow(&plan.watched);

@@ -10,6 +10,7 @@ use crate::component::{ComponentId, ExporterService, ExporterStatus};
 use crate::components;
 use crate::config::{self, Diff, GadgetPlan, Plan};
 use crate::exporter::{BuildError, ExporterContext, SettingError, listeners::Listeners};
+use crate::image::Images;
 use crate::kernel::clock;
 use crate::pipeline::{self, Context, Exporters, Instance, PipelineError, State};
 
@@ -46,9 +47,13 @@ impl Running {
     /// The first exporter or gadget that cannot be started.
     pub(super) async fn apply(&mut self, plan: Plan) -> Result<Diff, DaemonError> {
         let diff = config::diff(&self.plan, &plan);
+        let mut context = self.context.clone();
+        if self.plan.images != plan.images {
+            context.images = Arc::new(Images::new(&plan.images).map_err(DaemonError::Images)?);
+        }
         let mut prepared = Prepared { exporters: HashMap::new(), fresh: Vec::new(), instances: Vec::new() };
         let result = match self.prepare_exporters(&plan, &mut prepared) {
-            Ok(()) => self.prepare_gadgets(&plan, &diff, &mut prepared).await,
+            Ok(()) => self.prepare_gadgets(&plan, &diff, &context, &mut prepared).await,
             Err(error) => Err(error),
         };
         if let Err(error) = result {
@@ -56,6 +61,7 @@ impl Running {
             return Err(error);
         }
         self.swap(plan, &diff, prepared).await?;
+        self.context = context;
         Ok(diff)
     }
 
@@ -90,10 +96,10 @@ impl Running {
     }
 
     /// Loads and attaches the new gadgets while the old ones still run.
-    async fn prepare_gadgets(&self, plan: &Plan, diff: &Diff, prepared: &mut Prepared) -> Result<(), DaemonError> {
+    async fn prepare_gadgets(&self, plan: &Plan, diff: &Diff, context: &Context, prepared: &mut Prepared) -> Result<(), DaemonError> {
         let wanted = |g: &&GadgetPlan| diff.start.contains(&g.name) || diff.restart.contains(&g.name);
         let plans: Vec<GadgetPlan> = plan.gadgets.iter().filter(wanted).cloned().collect();
-        let (exporters, context) = (prepared.exporters.clone(), self.context.clone());
+        let (exporters, context) = (prepared.exporters.clone(), context.clone());
         let started = tokio::task::spawn_blocking(move || attach_all(&plans, &exporters, &context)).await;
         prepared.instances = started.map_err(|e| DaemonError::System { doing: "start the gadgets".to_owned(), source: e.into() })??;
         Ok(())

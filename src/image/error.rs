@@ -63,7 +63,7 @@ pub enum ImageError {
         reason: &'static str,
     },
     /// No image of that name can be had.
-    #[error("no gadget image {reference:?} found{}; looked among {}; pulling from registries is not supported yet", did_you_mean(.suggestion), looked.join(", in "))]
+    #[error("no gadget image {reference:?} found{}; looked among {}", did_you_mean(.suggestion), looked.join(", in "))]
     NotFound {
         /// The normalised reference.
         reference: String,
@@ -71,6 +71,45 @@ pub enum ImageError {
         looked: Vec<String>,
         /// What may have been meant.
         suggestion: Option<String>,
+    },
+    /// An image that is not here and may not be pulled.
+    #[error("{reference} would have to be pulled, and pulling is disallowed")]
+    PullingDisallowed {
+        /// The normalised reference.
+        reference: String,
+    },
+    /// A registry does not give the image.
+    #[error("cannot pull {reference}{}", did_you_mean(.suggestion))]
+    Pull {
+        /// The normalised reference.
+        reference: String,
+        /// An image of this machine that may have been meant.
+        suggestion: Option<String>,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The rules for images do not let it run.
+    #[error("gadget image {reference} may not run")]
+    Refused {
+        /// The normalised reference, or place on disk.
+        reference: String,
+        /// Which rule, and why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The rules themselves, or what is needed to reach registries, cannot be used.
+    #[error("cannot prepare the access to images")]
+    Access(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The image is another one than the one that was checked.
+    #[error("{reference} is {found} now, not {wanted} as when it was checked")]
+    Moved {
+        /// The reference.
+        reference: String,
+        /// The digest that was checked.
+        wanted: String,
+        /// The digest it has now.
+        found: String,
     },
     /// A layout lacks the image of that name.
     #[error("the image layout has no image {reference:?}")]

@@ -19,15 +19,59 @@ pub(super) fn is_path(reference: &str) -> bool {
     matches!(reference, "." | "..") || ["/", "./", "../"].iter().any(|start| reference.starts_with(start))
 }
 
-/// Opens what is at a place on disk. `PATH:NAME` chooses an image out of a layout with several: by its full or short name, its tag or its
-/// digest.
+/// What is at a place on disk.
+pub(super) enum Found {
+    /// A folder with an object: nothing that could be signed.
+    Folder {
+        /// Where.
+        path: PathBuf,
+        /// What was read.
+        image: Box<GadgetImage>,
+    },
+    /// An image in a layout.
+    Layout {
+        /// Where.
+        path: PathBuf,
+        /// The layout.
+        files: Files<'static>,
+        /// All that it lists.
+        listed: Vec<Descriptor>,
+        /// The image.
+        root: Descriptor,
+        /// Its name there, else the reference.
+        name: String,
+    },
+}
+
+impl Found {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Found::Folder { path, .. } | Found::Layout { path, .. } => path,
+        }
+    }
+}
+
+/// Opens what is at a place on disk, unverified. `PATH:NAME` chooses an image out of a layout with several: by its full or short name, its tag
+/// or its digest.
 pub(super) fn open(reference: &str, architecture: &str) -> Result<GadgetImage, ImageError> {
+    match find(reference)? {
+        Found::Folder { image, .. } => Ok(*image),
+        Found::Layout { files, root, name, .. } => {
+            let tag = Reference::parse(&name).ok().and_then(|parsed| parsed.tag);
+            Ok(files.parts(&root, &name, architecture)?.into_image(name, tag))
+        }
+    }
+}
+
+/// Finds what [`open`] opens.
+pub(super) fn find(reference: &str) -> Result<Found, ImageError> {
     let (path, wanted) = split(reference);
     let failed = |source| ImageError::Io { action: "open", path: path.to_owned(), source };
     let metadata = std::fs::metadata(path).map_err(failed)?;
     let files = if metadata.is_dir() {
         if !path.join("index.json").exists() && !path.join("oci-layout").exists() {
-            return folder(path, reference);
+            return Ok(Found::Folder { path: path.to_owned(), image: Box::new(folder(path, reference)?) });
         }
         Files::Folder(path.to_owned())
     } else if metadata.is_file() {
@@ -37,10 +81,9 @@ pub(super) fn open(reference: &str, architecture: &str) -> Result<GadgetImage, I
     };
     files.check(path)?;
     let roots = files.roots()?;
-    let root = choose(path, &roots, wanted)?;
-    let name = name_of(root).unwrap_or(reference).to_owned();
-    let tag = Reference::parse(&name).ok().and_then(|parsed| parsed.tag);
-    Ok(files.parts(root, &name, architecture)?.into_image(name, tag))
+    let root = choose(path, &roots, wanted)?.clone();
+    let name = name_of(&root).unwrap_or(reference).to_owned();
+    Ok(Found::Layout { path: path.to_owned(), listed: files.documents()?, files, root, name })
 }
 
 /// The path, and what stands behind it to choose an image. A path that exists as it is has nothing behind it.
@@ -57,16 +100,6 @@ fn split(reference: &str) -> (&Path, Option<&str>) {
         Some(at) => (Path::new(head(reference, at)), reference.get(at + 1..)),
         None => (Path::new(reference), None),
     }
-}
-
-/// The image layout at a place on disk, and the root of the image that is meant there.
-pub(super) fn layout(reference: &str) -> Result<(Files<'static>, Descriptor), ImageError> {
-    let (path, wanted) = split(reference);
-    let is_folder = std::fs::metadata(path).map_err(|source| ImageError::Io { action: "open", path: path.to_owned(), source })?.is_dir();
-    let files = if is_folder { Files::Folder(path.to_owned()) } else { Files::Archive(archive(path)?) };
-    files.check(path)?;
-    let root = choose(path, &files.roots()?, wanted)?.clone();
-    Ok((files, root))
 }
 
 fn head(text: &str, end: usize) -> &str {

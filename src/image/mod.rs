@@ -10,6 +10,7 @@ pub mod build;
 pub mod compile;
 mod embedded;
 pub mod error;
+mod images;
 pub mod layout;
 mod local;
 pub mod pack;
@@ -22,6 +23,7 @@ mod tests;
 pub mod trust;
 
 pub use error::ImageError;
+pub use images::{Images, Pull, Settings};
 pub use reference::Reference;
 pub use stores::{DATA_VARIABLE, Stores, data_dir};
 
@@ -98,14 +100,18 @@ fn embedded(wanted: &Reference, architecture: &str) -> Result<Option<layout::Par
 
 fn not_found(reference: &str, short: &str, stores: &Stores) -> ImageError {
     let looked = std::iter::once("the embedded gadgets".to_owned()).chain(stores.places()).collect();
+    ImageError::NotFound { reference: reference.to_owned(), looked, suggestion: suggestion(short, stores) }
+}
+
+/// The image of this machine whose short name is most like that.
+fn suggestion(short: &str, stores: &Stores) -> Option<String> {
     let stored = stores
         .names()
         .into_iter()
         .map(|name| Reference::parse(&name).ok().and_then(|r| r.gadget_name().map(str::to_owned)).unwrap_or(name));
     let names = embedded::names().into_iter().map(str::to_owned).chain(stored);
     let scored = names.map(|name| (strsim::jaro_winkler(&name, short), name)).filter(|(score, _)| *score > 0.8);
-    let suggestion = scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name);
-    ImageError::NotFound { reference: reference.to_owned(), looked, suggestion }
+    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
 /// The names of the images built into this program, in order.

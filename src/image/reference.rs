@@ -3,10 +3,11 @@
 
 use super::error::ImageError;
 
-/// Where names without a registry are looked for.
-const DEFAULT_DOMAIN: &str = "ghcr.io";
-/// Where names without a slash are looked for, in the default registry.
-const DEFAULT_FOLDER: &str = "inspektor-gadget/gadget/";
+/// Where names without a registry are looked for, unless configured otherwise.
+pub const DEFAULT_DOMAIN: &str = "ghcr.io";
+/// Where names without a slash are looked for in that registry, unless configured otherwise.
+pub const DEFAULT_FOLDER: &str = "inspektor-gadget/gadget/";
+const REPOSITORY: &str = "the repository may have lower-case letters, digits and single . _ - between them";
 /// Bytes of a reference that are worth looking at.
 const LENGTH_LIMIT: usize = 512;
 
@@ -23,9 +24,42 @@ pub struct Reference {
     pub digest: Option<String>,
 }
 
-impl Reference {
+/// How names are completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// The registry of names without one.
+    domain: String,
+    /// What stands in front of names without a slash in that registry: empty, or ending in `/`.
+    folder: String,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Names { domain: DEFAULT_DOMAIN.to_owned(), folder: DEFAULT_FOLDER.to_owned() }
+    }
+}
+
+impl Names {
+    /// Names without a registry are looked for in `domain` (`host[:port]`), those without a slash in `folder` there; what is not given is as
+    /// usual in the usual registry, and nothing in another one.
+    ///
+    /// # Errors
+    /// When either is malformed.
+    pub fn new(domain: Option<&str>, folder: Option<&str>) -> Result<Self, ImageError> {
+        let domain = domain.unwrap_or(DEFAULT_DOMAIN);
+        let folder = folder.unwrap_or(if domain == DEFAULT_DOMAIN { DEFAULT_FOLDER } else { "" }).trim_matches('/');
+        let refused = |reason| ImageError::Reference { reference: format!("{domain}/{folder}"), reason };
+        check(is_domain(domain), refused, "the registry's name is malformed")?;
+        check(folder.is_empty() || folder.split('/').all(is_component), refused, REPOSITORY)?;
+        let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        Ok(Names { domain: domain.to_owned(), folder })
+    }
+
     /// Completes and checks a name.
-    pub fn parse(text: &str) -> Result<Self, ImageError> {
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn parse(&self, text: &str) -> Result<Reference, ImageError> {
         let refused = |reason| ImageError::Reference { reference: text.chars().take(LENGTH_LIMIT).collect(), reason };
         if text.is_empty() {
             return Err(refused("it is empty"));
@@ -33,25 +67,44 @@ impl Reference {
         if text.len() > LENGTH_LIMIT {
             return Err(refused("it is too long"));
         }
-        let (domain, rest) = split_domain(text);
+        let (domain, rest) = self.split_domain(text);
         let (rest, digest) = split_last(rest, '@');
         // A colon in front of the last slash belongs to no tag.
         let (repository, tag) = match rest.rfind(':').filter(|at| !rest[*at..].contains('/')) {
             Some(at) => (&rest[..at], Some(&rest[at + 1..])),
             None => (rest, None),
         };
-        let folder = if domain == DEFAULT_DOMAIN && !repository.contains('/') { DEFAULT_FOLDER } else { "" };
+        let folder = if domain == self.domain && !repository.contains('/') { self.folder.as_str() } else { "" };
         let repository = format!("{folder}{repository}");
         check(is_domain(domain), refused, "the registry's name is malformed")?;
-        check(
-            repository.split('/').all(is_component),
-            refused,
-            "the repository may have lower-case letters, digits and single . _ - between them",
-        )?;
+        check(repository.split('/').all(is_component), refused, REPOSITORY)?;
         check(tag.is_none_or(is_tag), refused, "the tag is malformed")?;
         check(digest.is_none_or(is_digest), refused, "the digest is not sha256: and 64 hexadecimal digits")?;
         let tag = tag.or_else(|| digest.is_none().then_some("latest"));
-        Ok(Self { domain: domain.to_owned(), repository, tag: tag.map(str::to_owned), digest: digest.map(str::to_owned) })
+        Ok(Reference { domain: domain.to_owned(), repository, tag: tag.map(str::to_owned), digest: digest.map(str::to_owned) })
+    }
+
+    /// Text before the first slash is a registry if it looks like a host: a dot, a colon, a capital, or `localhost`.
+    fn split_domain<'t>(&'t self, text: &'t str) -> (&'t str, &'t str) {
+        match text.split_once('/') {
+            Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) || first.to_lowercase() != first => (first, rest),
+            _ => (&self.domain, text),
+        }
+    }
+}
+
+impl Reference {
+    /// Completes and checks a name, as upstream does.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn parse(text: &str) -> Result<Self, ImageError> {
+        Names::default().parse(text)
+    }
+
+    /// `domain/repository`: the name without tag and digest.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.domain, self.repository)
     }
 
     /// The name proper of an image in the default folder: `trace_open`.
@@ -73,14 +126,6 @@ impl std::fmt::Display for Reference {
             write!(out, "@{digest}")?;
         }
         Ok(())
-    }
-}
-
-/// Text before the first slash is a registry if it looks like a host: a dot, a colon, a capital, or `localhost`.
-fn split_domain(text: &str) -> (&str, &str) {
-    match text.split_once('/') {
-        Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) || first.to_lowercase() != first => (first, rest),
-        _ => (DEFAULT_DOMAIN, text),
     }
 }
 

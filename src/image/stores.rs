@@ -54,6 +54,33 @@ impl Stores {
         Ok(None)
     }
 
+    /// The store that has the image, and its root there.
+    ///
+    /// # Errors
+    /// When a store cannot be read.
+    pub(super) fn find(&self, wanted: &Reference) -> Result<Option<(Store, Descriptor)>, ImageError> {
+        for (folder, (_, roots)) in self.folders.iter().filter_map(|folder| Some((folder, read(folder)?))) {
+            if let Some(root) = roots.into_iter().find(|root| is_meant(root, wanted)) {
+                return Ok(Some((Store::at(folder.clone()), root)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The store that has the image with exactly this digest, its root and its name there.
+    ///
+    /// # Errors
+    /// When a store cannot be read.
+    pub(super) fn located(&self, digest: &str) -> Result<Option<(Store, Descriptor, String)>, ImageError> {
+        for (folder, (_, roots)) in self.folders.iter().filter_map(|folder| Some((folder, read(folder)?))) {
+            if let Some(root) = roots.into_iter().find(|root| root.digest().to_string() == digest) {
+                let name = name_of(&root).unwrap_or_default().to_owned();
+                return Ok(Some((Store::at(folder.clone()), root, name)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The image with exactly this digest, and its name there.
     ///
     /// # Errors

@@ -13,11 +13,12 @@ use crate::component::{BindError, ComponentId, ExporterService, ExporterSource, 
 use crate::components;
 use crate::config::{GadgetPlan, OperatorPlan};
 use crate::container::Inventory;
+use crate::datasource;
 use crate::gadget::{self, Gadget};
+use crate::image::Images;
 use crate::loader::{self, MntnsFilter, SocketFields};
 use crate::operator::{enrich::Enrich, format::Format};
 use crate::telemetry::{GadgetEntry, Ledger};
-use crate::{datasource, image};
 
 /// Rows per batch: enough to amortise what is done per batch, few enough to stay in the cache.
 const BATCH_ROWS: usize = 4096;
@@ -38,6 +39,8 @@ pub struct Context {
     pub runtime: tokio::runtime::Handle,
     /// What the socket enricher tells about sockets.
     pub sockets: SocketFields,
+    /// Where the images of gadgets come from.
+    pub images: Arc<Images>,
 }
 
 /// Opens, loads and binds a gadget. Nothing is attached, so nothing that runs is touched.
@@ -46,7 +49,7 @@ pub struct Context {
 /// Whatever stands between the plan and a gadget that could be attached.
 #[tracing::instrument(name = "load gadget", skip_all, fields(gadget = plan.name))]
 pub fn build(plan: &GadgetPlan, exporters: &Exporters, context: &Context) -> Result<Instance, PipelineError> {
-    assemble(open(plan)?, plan, Selecting::Always, exporters, context)
+    assemble(open(plan, &context.images)?, plan, Selecting::Always, exporters, context)
 }
 
 /// What becomes of a selection that a gadget's programs cannot apply.
@@ -112,8 +115,10 @@ pub fn schemas(gadget: Gadget, plan: &GadgetPlan) -> Result<Vec<Arc<Schema>>, Pi
     gadget.sources.into_iter().map(|source| chain(source.schema).map(|(_, schema)| schema)).collect()
 }
 
-fn open(plan: &GadgetPlan) -> Result<Gadget, PipelineError> {
-    let image = image::open(&plan.image).map_err(|source| PipelineError::Image { gadget: plan.name.clone(), source: Box::new(source) })?;
+fn open(plan: &GadgetPlan, images: &Images) -> Result<Gadget, PipelineError> {
+    let image = images
+        .reopen(&plan.image, plan.digest.as_deref())
+        .map_err(|source| PipelineError::Image { gadget: plan.name.clone(), source: Box::new(source) })?;
     let mut gadget =
         gadget::open(&image, &plan.name).map_err(|source| PipelineError::Gadget { gadget: plan.name.clone(), source: Box::new(source) })?;
     gadget.configure(&plan.params).map_err(|errors| PipelineError::Params { gadget: plan.name.clone(), errors })?;

@@ -37,7 +37,7 @@ fn all_errors_are_reported_at_once_with_their_places() {
 #[test]
 fn unknown_gadgets_parameters_exporters_and_fields_are_named() {
     let gadget = |rest: &str| format!("version: v1\ngadgets:\n  - name: opens\n{rest}{EXPORTERS}");
-    refused(&gadget("    image: trace_opne\n    exporters: [file]\n"), &["trace_opne", "trace_open", ":4:12"]);
+    refused(&gadget("    image: trace_opne\n    pull: never\n    exporters: [file]\n"), &["trace_opne", "trace_open", ":4:12"]);
     refused(&gadget("    image: trace_open\n    params: {pidd: 1}\n    exporters: [file]\n"), &["pidd", "\"pid\"", ":5:14"]);
     refused(&gadget("    image: trace_open\n    params: {pid: many}\n    exporters: [file]\n"), &["many", ":5:19"]);
     refused(

@@ -188,13 +188,16 @@ fn bad_input_is_refused_in_words() {
         (&["trace_open", "-F", "fnam==x"], &["fnam", "fname"]),
         (&["trace_open", "-o", "jsn"], &["jsn", "json"]),
         (&["trace_open", "-o", "opn:json"], &["opn", "open"]),
-        (&["trace_open", "--pull", "always"], &["always", "not supported yet"]),
-        (&["trace_open", "--verify-image"], &["not supported yet"]),
+        (&["trace_open", "--pull", "sometimes"], &["always, missing and never"]),
+        (&["quay.io/a/b:1", "--disallow-pulling"], &["quay.io/a/b:1", "pulling is disallowed"]),
+        (&["trace_open", "--allowed-gadgets", "trace_exec"], &["trace_open", "not", "allowed gadgets", "trace_exec"]),
+        (&["trace_open", "--public-keys", "@/nonexistent.pub"], &["/nonexistent.pub", "No such file"]),
+        (&["trace_open", "--public-keys", "no key"], &["public key"]),
         (&["trace_open", "--sort", "pid"], &["--sort", "not supported yet"]),
         (&["trace_open", "--annotate", "open"], &["source:key=value"]),
         (&["profile_blockio", "--map-fetch-interval", "blocks:1s"], &["blocks"]),
         (&["--host"], &["<IMAGE>"]),
-        (&["trace_opne"], &["trace_opne", "did you mean \"trace_open\"", "oci-store", "registries is not supported yet"]),
+        (&["trace_opne", "--pull", "never"], &["trace_opne", "did you mean \"trace_open\"", "oci-store"]),
         (&["./not-there"], &["not-there", "No such file"]),
     ] {
         let answer = run(args);
@@ -247,7 +250,8 @@ fn shell(dir: &Path, script: &str) {
     assert!(Command::new("sh").args(["-ec", script]).current_dir(dir).status().unwrap().success(), "{script}");
 }
 
-/// An image runs from a layout folder, an archive that tar made, a compressed one, a folder with its object, and the store by name.
+/// An image runs from a layout folder, an archive that tar made, a compressed one, a folder with its object, and the store by name;
+/// none of them while signatures are required.
 #[test]
 fn images_on_disk_run() {
     if !can_trace("run images on disk") {
@@ -262,8 +266,14 @@ fn images_on_disk_run() {
     std::fs::write(dir.path().join("build/gadget.yaml"), &image.metadata).unwrap();
     std::fs::write(dir.path().join("build/any.bpf.o"), image.ebpf.unwrap()).unwrap();
     for place in ["./layout", "./layout:mine", "./plain.tar", "./small.tar.gz:v1", "./build", "quay.io/me/mine:v1"] {
-        let call = command(&[place, "--host", "-o", "json"]).current_dir(dir.path()).env("GADGETRY_DATA", dir.path().join("data")).output();
-        let answer = Answer::of(call.unwrap());
+        let call = |more: &[&str]| {
+            let mut command = command(&[&[place, "--host", "-o", "json"], more].concat());
+            Answer::of(command.current_dir(dir.path()).env("GADGETRY_DATA", dir.path().join("data")).output().unwrap())
+        };
+        let refused = call(&["--disallow-pulling"]);
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{place} runs though nobody has signed it: {}", refused.err);
+        assert!(refused.err.contains("has no signature"), "{place}: {}", refused.err);
+        let answer = call(&["--verify-image=false"]);
         assert_eq!(answer.code, 0, "{place}: {}", answer.err);
         assert!(serde_json::from_str::<Value>(&answer.out).unwrap().as_array().unwrap().len() > 1, "{place}");
     }
@@ -275,10 +285,10 @@ fn forged_images_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     layout(&dir.path().join("layout"), "quay.io/me/mine:v1");
     shell(dir.path(), "echo x > evil && cd layout && tar -cPf ../evil.tar ../evil oci-layout index.json blobs");
-    let answer = run(&[dir.path().join("evil.tar").to_str().unwrap()]);
+    let answer = run(&[dir.path().join("evil.tar").to_str().unwrap(), "--verify-image=false"]);
     assert!(answer.code == 1 && answer.err.contains("leads out of it"), "{}", answer.err);
     shell(dir.path(), "for blob in layout/blobs/sha256/*; do printf x | dd of=$blob conv=notrunc status=none; done");
-    let answer = run(&[dir.path().join("layout").to_str().unwrap()]);
+    let answer = run(&[dir.path().join("layout").to_str().unwrap(), "--verify-image=false"]);
     assert!(answer.code == 1 && answer.err.contains("its content has the digest"), "{}", answer.err);
 }
 
@@ -361,9 +371,9 @@ fn a_gadget_without_a_filter_cannot_select() {
     toolchain.compile(&source.join("program.bpf.c"), architecture, root, dir.path()).unwrap();
     std::fs::write(dir.path().join("gadget.yaml"), "name: calls\n").unwrap();
     let path = dir.path().to_str().unwrap();
-    let answer = run(&[path, "-t", "1"]);
+    let answer = run(&[path, "-t", "1", "--verify-image=false"]);
     assert_eq!(answer.code, 0, "{}", answer.err);
-    let answer = run(&[path, "-t", "1", "-c", "web"]);
+    let answer = run(&[path, "-t", "1", "-c", "web", "--verify-image=false"]);
     assert!(answer.code == 1 && answer.err.contains("cannot select containers"), "{}", answer.err);
 }
 

@@ -6,3 +6,4 @@ mod support;
 
 mod cosign;
 mod harness;
+mod rules;

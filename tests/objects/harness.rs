@@ -13,6 +13,7 @@ use gadgetry::component::{BindError, BoxFuture, ComponentId, ExportError, Export
 use gadgetry::config::GadgetPlan;
 use gadgetry::container::{Inventory, Selector};
 use gadgetry::exporter::json::{JsonEncoder, JsonOptions};
+use gadgetry::image::{Images, Settings};
 use gadgetry::loader::SocketFields;
 use gadgetry::pipeline::{self, Context, Instance};
 use gadgetry::telemetry::{ExporterEntry, GadgetTotals, Ledger};
@@ -158,6 +159,7 @@ impl Run {
         let plan = GadgetPlan {
             name: "object".to_owned(),
             image: folder.to_str().unwrap().to_owned(),
+            digest: None,
             params: setup.params.clone(),
             buffer: setup.buffer,
             containers: setup.containers.clone(),
@@ -171,6 +173,8 @@ impl Run {
             ledger: ledger.clone(),
             runtime: runtime().handle().clone(),
             sockets: setup.sockets,
+            // What was just compiled has no signature.
+            images: Arc::new(Images::new(&Settings { verify: false, ..Settings::default() }).unwrap()),
         };
         let mut instance = pipeline::build(&plan, &exporters, &context).map_err(|e| chain(&e))?;
         instance.attach().map_err(|e| chain(&e))?;

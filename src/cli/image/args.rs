@@ -6,8 +6,8 @@ use crate::cli::exit::{self, Failure};
 use crate::cli::value;
 use crate::image::registry::Options;
 use crate::image::store::Store;
-use crate::image::trust::{Policy, cosign, notation};
-use crate::image::{DATA_VARIABLE, Stores, data_dir};
+use crate::image::trust::Policy;
+use crate::image::{DATA_VARIABLE, Settings, Stores, data_dir};
 
 /// Where the images of this machine are.
 #[derive(Debug, Clone, clap::Args)]
@@ -55,7 +55,7 @@ impl RegistryArgs {
             insecure: self.insecure_registries.clone(),
             authfile: self.authfile.clone(),
             cert_dir: self.cert_dir.clone(),
-            mirrors: Default::default(),
+            ..Options::default()
         }
     }
 }
@@ -75,21 +75,28 @@ pub(in crate::cli) struct PolicyArgs {
 }
 
 impl PolicyArgs {
+    /// As settings.
+    pub(in crate::cli) fn settings(&self, store: &StoreArgs, registry: &RegistryArgs) -> Settings {
+        Settings {
+            data_dir: store.data_dir.clone(),
+            registries: registry.options(),
+            public_keys: self.public_keys.clone(),
+            notation_certificates: self.notation_certificates.clone(),
+            notation_policy: self.notation_policy_document.clone(),
+            ..Settings::default()
+        }
+    }
+
     /// As a policy.
     pub(in crate::cli) fn policy(&self, required: bool, allowed: &[String]) -> Result<Policy, Failure> {
-        let unusable = |error| Failure::Usage(exit::chain(&error));
-        let mut policy = Policy { required, allowed: allowed.to_vec(), ..Policy::default() };
-        if !self.public_keys.is_empty() {
-            policy.keys = self.public_keys.iter().map(|text| cosign::PublicKey::parse(text)).collect::<Result<_, _>>().map_err(unusable)?;
-        }
-        policy.notation = match (&self.notation_policy_document, self.notation_certificates.is_empty()) {
-            (Some(document), false) => Some(notation::Trust::new(&self.notation_certificates, document).map_err(unusable)?),
-            (None, true) => None,
-            _ => {
-                let text = "--notation-certificates and --notation-policy-document belong together";
-                return Err(Failure::Usage(text.to_owned()));
-            }
+        let settings = Settings {
+            verify: required,
+            public_keys: self.public_keys.clone(),
+            notation_certificates: self.notation_certificates.clone(),
+            notation_policy: self.notation_policy_document.clone(),
+            allowed: allowed.to_vec(),
+            ..Settings::default()
         };
-        Ok(policy)
+        settings.policy().map_err(|error| Failure::Usage(exit::chain(&error)))
     }
 }

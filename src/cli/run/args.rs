@@ -2,18 +2,20 @@
 
 use std::path::PathBuf;
 
+use crate::cli::image::{PolicyArgs, RegistryArgs, StoreArgs};
 use crate::cli::value::{self, Boolean};
 use crate::config::OperatorPlan;
 use crate::container::runtime::docker;
 use crate::container::{LabelTerms, Selector, Terms};
 use crate::gadget::Annotation;
+use crate::image::{Pull, Settings};
 use crate::loader::SocketFields;
 
 /// Shown below `run --help`.
 pub(in crate::cli) const EXAMPLES: &str = "\
 IMAGE is one of
   trace_open                    an embedded gadget
-  ghcr.io/me/gadget:v1          an image in the store, by name
+  ghcr.io/me/gadget:v1          an image in the store, else pulled from its registry
   sha256:...                    an image in the store, by digest
   ./layout  ./images.tar[.gz]   an OCI image layout, as folder or archive; ./images.tar:NAME when it has several images
   ./build                       a folder with a compiled object (*.o) and its gadget.yaml
@@ -84,15 +86,24 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "PATH", env = docker::SOCKET_VARIABLE, hide_env_values = true, help_heading = "Containers")]
     pub docker_socketpath: Option<PathBuf>,
 
-    /// Data directory, whose oci-store has the images [default: /var/lib/gadgetry, without root ~/.gadgetry]
-    #[arg(long, value_name = "DIR", env = crate::image::DATA_VARIABLE, hide_env_values = true, help_heading = "Image")]
-    pub data_dir: Option<PathBuf>,
-    /// When to pull the image: missing or never; nothing can be pulled yet
-    #[arg(long, value_name = "WHEN", value_parser = value::pull, help_heading = "Image")]
-    pull: Option<String>,
-    /// Only false can be had: signatures are not checked yet
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = value::verify_image, hide = true)]
-    verify_image: Option<Boolean>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// When to pull the image: always, missing or never
+    #[arg(long, value_name = "WHEN", value_parser = value::pull, default_value = "missing", help_heading = "Image")]
+    pub pull: Pull,
+    /// Whether the image must be signed; those built in need no signature
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", value_parser = value::boolean, hide_possible_values = true, value_name = "BOOL", help_heading = "Image")]
+    pub verify_image: Boolean,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+    /// Gadgets that may run: names, NAME@sha256:..., or the beginning of names, ending in *; all when not given
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', help_heading = "Image")]
+    pub allowed_gadgets: Vec<String>,
+    /// Makes a pull that would be needed an error
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = value::boolean, hide_default_value = true, hide_possible_values = true, value_name = "BOOL", help_heading = "Image")]
+    pub disallow_pulling: Boolean,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
     /// Without effect, as upstream
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = value::boolean, hide = true)]
     validate_metadata: Option<Boolean>,
@@ -112,6 +123,16 @@ impl Args {
             k8s_names: terms(&self.k8s_containername),
             labels: self.k8s_selector.clone().unwrap_or_default(),
             host: Some(self.host),
+        }
+    }
+
+    /// How its image is found, pulled and checked.
+    pub(super) fn images(&self) -> Settings {
+        Settings {
+            verify: self.verify_image,
+            allowed: self.allowed_gadgets.clone(),
+            disallow_pulling: self.disallow_pulling,
+            ..self.policy.settings(&self.store, &self.registry)
         }
     }
 

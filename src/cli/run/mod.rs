@@ -20,6 +20,7 @@ use clap::{Command, CommandFactory, FromArgMatches, Parser};
 pub(super) use args::{Args, EXAMPLES};
 
 use super::exit::{self, Failure};
+use super::progress;
 use super::{Cli, LogArgs};
 use crate::component::{ComponentId, ExporterService};
 use crate::config::GadgetPlan;
@@ -27,7 +28,7 @@ use crate::container::runtime::docker;
 use crate::daemon::oneshot::{self, Oneshot};
 use crate::exporter::terminal::{Screen, Terminal};
 use crate::gadget::{self, Gadget};
-use crate::image::{self, GadgetImage, Stores};
+use crate::image::{GadgetImage, Images};
 use crate::kernel::capabilities;
 use crate::pipeline::{self, Exporters};
 use crate::telemetry::logging::LogFormat;
@@ -48,7 +49,8 @@ pub(super) fn run(found: &peek::Peek, arguments: &[OsString]) -> Result<(), Fail
     let first = Cli::try_parse_from(&found.known)?;
     let super::Command::Run(lenient) = first.command else { return Err(nothing_to_run()) };
     start_log(&lenient, &first.log)?;
-    let image = image::open_in(&lenient.image, &Stores::of_process(lenient.data_dir.as_deref())).map_err(run_time)?;
+    let images = Arc::new(Images::new(&lenient.images()).map_err(run_time)?.with_progress(progress::transfers().into()));
+    let image = images.open(&lenient.image, lenient.pull).map_err(run_time)?;
     let opened = open(&image, &lenient)?;
     let schemas =
         pipeline::schemas(open(&image, &lenient)?, &GadgetPlan { operators: Vec::new(), ..plan(&lenient, &opened) }).map_err(run_time)?;
@@ -57,7 +59,7 @@ pub(super) fn run(found: &peek::Peek, arguments: &[OsString]) -> Result<(), Fail
     let strict = Cli::from_arg_matches(&matches)?;
     let super::Command::Run(args) = strict.command else { return Err(nothing_to_run()) };
     let values = matches.subcommand_matches("run").map(|matches| params::values(matches, &opened.params)).unwrap_or_default();
-    start(&args, &image, GadgetPlan { params: values, ..plan(&args, &opened) })
+    start(&args, images, &image, GadgetPlan { params: values, ..plan(&args, &opened) })
 }
 
 /// For a command line of which nobody could tell what is to run.
@@ -84,6 +86,7 @@ fn plan(args: &Args, gadget: &Gadget) -> GadgetPlan {
     GadgetPlan {
         name: gadget.identity.instance.clone(),
         image: gadget.identity.image.clone(),
+        digest: None,
         params: Default::default(),
         buffer: args.buffer,
         containers: args.selector(),
@@ -102,7 +105,7 @@ fn with_gadget(command: Command, gadget: &Gadget, schemas: &[Arc<crate::batch::S
     })
 }
 
-fn start(args: &Args, image: &GadgetImage, plan: GadgetPlan) -> Result<(), Failure> {
+fn start(args: &Args, images: Arc<Images>, image: &GadgetImage, plan: GadgetPlan) -> Result<(), Failure> {
     let mut gadget = open(image, args)?;
     let wrong = |errors: Vec<gadget::ConfigureError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     gadget.configure(&plan.params).map_err(|errors| Failure::Usage(wrong(errors)))?;
@@ -125,6 +128,7 @@ fn start(args: &Args, image: &GadgetImage, plan: GadgetPlan) -> Result<(), Failu
         exporters,
         docker: Some(docker::socket_path(args.docker_socketpath.as_deref())),
         sockets: args.socket_enricher_fields,
+        images,
         timeout: (args.timeout > 0).then(|| Duration::from_secs(args.timeout)),
         // Stopping must not keep what is drained from being written.
         cancel: screen.ended().child_token(),

@@ -9,16 +9,13 @@ use crate::cli::value;
 use crate::gadget::{ParamKind, ParamSpec};
 
 /// Flags of upstream's that are not there yet: they are told from misspelt ones.
-const MISSING: [&str; 14] = [
+const MISSING: [&str; 11] = [
     "file",
     "detach",
     "name",
     "id",
     "tags",
     "oci-store-user",
-    "public-keys",
-    "allowed-gadgets",
-    "insecure-registries",
     "sort",
     "max-entries",
     "otel-metrics-listen",

@@ -9,7 +9,7 @@ fn under_config(name: &str) -> PathBuf {
 
 fn validated(path: &Path, output: Output) -> (u8, String) {
     let mut out = Vec::new();
-    let code = validate(path, &Environment::default(), output, false, &mut out).unwrap();
+    let code = validate(path, &Environment::default(), &Access::default(), output, false, &mut out).unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod diff;
+mod images;
 mod layers;
 mod reading;
 mod semantics;

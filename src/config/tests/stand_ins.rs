@@ -8,8 +8,9 @@ use crate::batch::{Batch, SchemaBuilder};
 use crate::component::{BindError, ExporterService, MetricSpec, Operator, nearest};
 use crate::components::Components;
 use crate::config::OperatorPlan;
-use crate::config::validate::catalogue::{Catalogue, Facts, Unavailable};
+use crate::config::validate::catalogue::{Catalogue, Catalogues, Facts, Unavailable};
 use crate::exporter::{BuildError, ExporterContext, ExporterKind, SettingError};
+use crate::image::{Pull, Settings};
 use crate::operator::OperatorKind;
 
 pub const COMPONENTS: Components = Components {
@@ -92,13 +93,19 @@ fn build_filter(settings: &Value) -> Result<Box<dyn Operator>, BindError> {
 /// Knows `trace_exec` and `trace_open`, each with the parameter `ignore-failed` and the field `proc.comm`.
 pub struct Gadgets;
 
+impl Catalogues for Gadgets {
+    fn with(&self, _: &Settings) -> Box<dyn Catalogue> {
+        Box::new(Gadgets)
+    }
+}
+
 impl Catalogue for Gadgets {
-    fn gadget(&self, image: &str, _: &str) -> Result<Box<dyn Facts>, Unavailable> {
+    fn gadget(&self, image: &str, _: &str, _: Pull) -> Result<Box<dyn Facts>, Unavailable> {
         let names = ["trace_exec", "trace_open"];
         if names.contains(&image) {
             return Ok(Box::new(Tracer));
         }
-        Err(Unavailable { message: format!("no gadget image {image:?}"), hint: nearest(image, names).map(str::to_owned) })
+        Err(Unavailable { message: format!("no gadget image {image:?}"), hint: nearest(image, names).map(str::to_owned), later: false })
     }
 }
 

@@ -1,7 +1,21 @@
 //! What validation must know about gadgets, behind a trait, so that it can be tested without any.
 
+use std::path::PathBuf;
+
 use crate::component::MetricSpec;
 use crate::config::plan::OperatorPlan;
+use crate::image::{Pull, Settings};
+
+/// Where catalogues come from: the configuration itself says which images there are.
+pub trait Catalogues {
+    /// The data directory that was given, not in the configuration.
+    fn data_dir(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// The gadgets there are under those settings.
+    fn with(&self, settings: &Settings) -> Box<dyn Catalogue>;
+}
 
 /// The gadgets there are.
 pub trait Catalogue {
@@ -9,7 +23,7 @@ pub trait Catalogue {
     ///
     /// # Errors
     /// When there is no such image or it is broken.
-    fn gadget(&self, image: &str, instance: &str) -> Result<Box<dyn Facts>, Unavailable>;
+    fn gadget(&self, image: &str, instance: &str, pull: Pull) -> Result<Box<dyn Facts>, Unavailable>;
 }
 
 /// Why a gadget is not to be had.
@@ -19,10 +33,17 @@ pub struct Unavailable {
     pub message: String,
     /// The image that was most likely meant.
     pub hint: Option<String>,
+    /// Whether it may still be had when it is to run, so that it is only not checked.
+    pub later: bool,
 }
 
 /// What is known about a gadget.
 pub trait Facts {
+    /// Digest of its image, if it has one.
+    fn digest(&self) -> Option<String> {
+        None
+    }
+
     /// Keys of its parameters.
     fn params(&self) -> Vec<String>;
 

@@ -1,30 +1,51 @@
 //! Checks of gadgets against what the gadgets themselves say: image, parameters, operators, metrics.
 
+use std::collections::BTreeMap;
+
 use super::super::place::Place;
 use super::super::plan::OperatorPlan;
 use super::super::problem::Finding;
 use super::super::tree::Node;
-use super::catalogue::{Catalogue, Facts};
+use super::catalogue::{Catalogue, Facts, Unavailable};
 use super::touched;
 use crate::component::{MetricSpec, nearest};
 use crate::components::Components;
 use crate::container::Selector;
+use crate::image::Pull;
 
-/// Checks each gadget whose shape is right.
-pub fn check(root: &Node, components: &Components, catalogue: &dyn Catalogue, findings: &mut Vec<Finding>) {
+/// Checks each gadget whose shape is right; gives the digests of their images. Without a catalogue only what needs none is checked.
+pub fn check(
+    root: &Node,
+    components: &Components,
+    catalogue: Option<&dyn Catalogue>,
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<String, String> {
+    let mut digests = BTreeMap::new();
+    let usual = root.get("images").and_then(pull).unwrap_or_default();
     for (index, gadget) in root.get("gadgets").map(Node::items).unwrap_or_default().iter().enumerate() {
         let path = format!("gadgets[{index}]");
         build_operators(gadget, &path, components, findings);
         check_selector(gadget, &path, findings);
-        let Some(image) = gadget.get("image") else { continue };
+        let (Some(image), Some(catalogue)) = (gadget.get("image"), catalogue) else { continue };
         let Some(reference) = image.as_str().filter(|text| !text.is_empty()) else { continue };
         let name = gadget.get("name").and_then(Node::as_str).unwrap_or(reference);
-        match catalogue.gadget(reference, name) {
-            Ok(facts) => check_one(gadget, &path, facts.as_ref(), findings),
-            Err(unavailable) => findings
-                .push(Finding::error(&image.place, &format!("{path}.image"), unavailable.message).meant(unavailable.hint.as_deref())),
+        match catalogue.gadget(reference, name, pull(gadget).unwrap_or(usual)) {
+            Ok(facts) => {
+                check_one(gadget, &path, facts.as_ref(), findings);
+                digests.extend(facts.digest().map(|digest| (name.to_owned(), digest)));
+            }
+            Err(Unavailable { message, hint, later }) => {
+                let finding = if later { Finding::warning } else { Finding::error };
+                findings.push(finding(&image.place, &format!("{path}.image"), message).meant(hint.as_deref()));
+            }
         }
     }
+    digests
+}
+
+/// When the node says that images are pulled.
+fn pull(node: &Node) -> Option<Pull> {
+    serde_json::from_value(node.get("pull")?.to_json()).ok()
 }
 
 /// Builds each operator from its settings, once they fit its schema.

@@ -19,6 +19,8 @@ use super::store::Store;
 pub struct Options {
     /// Registries (`host` or `host:port`) that are spoken to without TLS, and never told credentials.
     pub insecure: Vec<String>,
+    /// The data directory.
+    pub data: PathBuf,
     /// The file with credentials that was named; none: the usual places.
     pub authfile: Option<PathBuf>,
     /// A folder of `*.crt` (authorities), `*.cert` and `*.key` (client certificate), or of folders `host[:port]` with such files; none:

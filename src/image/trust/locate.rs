@@ -4,6 +4,7 @@ use oci_spec::image::Descriptor;
 
 use super::material::{Signatures, Subject, artifacts};
 use crate::image::layout::{Files, name_of};
+use crate::image::local::Found;
 use crate::image::reference::Reference;
 use crate::image::stores::is_meant;
 use crate::image::{ImageError, Stores, is_digest, local, not_found};
@@ -27,10 +28,14 @@ pub fn signatures_of(reference: &str, stores: &Stores) -> Result<(Subject, Signa
 }
 
 fn on_disk(reference: &str) -> Result<(Subject, Signatures), ImageError> {
-    let (files, root) = local::layout(reference)?;
-    let (name, subject) = describe(reference, &root);
-    let found = artifacts(&files, &files.documents()?, &name, &subject.digest)?;
-    Ok((subject, found))
+    match local::find(reference)? {
+        Found::Folder { path, .. } => Err(ImageError::Unusable { path, reason: "a folder with an object has no signature".to_owned() }),
+        Found::Layout { files, listed, root, .. } => {
+            let (name, subject) = describe(reference, &root);
+            let found = artifacts(&files, &listed, &name, &subject.digest)?;
+            Ok((subject, found))
+        }
+    }
 }
 
 /// Name and subject of an image that was found by something else than its name. A bare tag, which is what other tools write into layouts, names

@@ -1,32 +1,63 @@
 //! The gadgets that validation asks: real images, opened but not loaded, their operators bound to the real fields.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use super::plan::OperatorPlan;
-use super::validate::catalogue::{Catalogue, Facts, Unavailable};
+use super::validate::catalogue::{Catalogue, Catalogues, Facts, Unavailable};
 use crate::batch::{Schema, SchemaBuilder};
 use crate::component::{BindError, MetricKind, MetricSpec, Operator};
 use crate::components::COMPILED_IN;
 use crate::container::Inventory;
 use crate::gadget::{self, Gadget};
-use crate::image::{self, GadgetImage};
+use crate::image::{GadgetImage, ImageError, Images, Pull, Settings};
 use crate::operator::enrich::Enrich;
 use crate::operator::format::Format;
 
-/// The images that can be had without a network.
-#[derive(Default)]
-pub struct Embedded {
-    inventory: std::sync::OnceLock<Arc<Inventory>>,
+/// Whose images are opened, and whether they may be pulled for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// The data directory that was given; none: the usual one.
+    pub data_dir: Option<PathBuf>,
+    /// Asks no registry: what is not on this machine is not checked.
+    pub offline: bool,
 }
 
-impl Catalogue for Embedded {
-    fn gadget(&self, reference: &str, instance: &str) -> Result<Box<dyn Facts>, Unavailable> {
-        let image = image::open(reference).map_err(|error| Unavailable {
-            message: with_causes(&error),
-            // The error makes its own suggestion.
-            hint: None,
+impl Catalogues for Access {
+    fn data_dir(&self) -> Option<PathBuf> {
+        self.data_dir.clone()
+    }
+
+    fn with(&self, settings: &Settings) -> Box<dyn Catalogue> {
+        let images = if self.offline { Settings { disallow_pulling: true, ..settings.clone() } } else { settings.clone() };
+        let disallowed = settings.disallow_pulling;
+        Box::new(Opening { images: Images::new(&images), offline: self.offline && !disallowed, inventory: OnceLock::new() })
+    }
+}
+
+/// Opens gadgets for their facts.
+struct Opening {
+    images: Result<Images, ImageError>,
+    /// Whether more could be had with the network.
+    offline: bool,
+    inventory: OnceLock<Arc<Inventory>>,
+}
+
+impl Catalogue for Opening {
+    fn gadget(&self, reference: &str, instance: &str, pull: Pull) -> Result<Box<dyn Facts>, Unavailable> {
+        // The error makes its own suggestion.
+        let unavailable = |error: &dyn std::error::Error| Unavailable { message: with_causes(error), hint: None, later: false };
+        let images = self.images.as_ref().map_err(|error| unavailable(error))?;
+        let may_come = self.offline && pull != Pull::Never;
+        let image = images.open(reference, if may_come { Pull::Never } else { pull }).map_err(|error| match error {
+            ImageError::NotFound { suggestion, .. } if may_come => Unavailable {
+                message: format!("image {reference:?} is not on this machine: it will be pulled, and is not checked here"),
+                hint: suggestion,
+                later: true,
+            },
+            error => unavailable(&error),
         })?;
-        let gadget = gadget::open(&image, instance).map_err(|error| Unavailable { message: with_causes(&error), hint: None })?;
+        let gadget = gadget::open(&image, instance).map_err(|error| unavailable(&error))?;
         let inventory = self.inventory.get_or_init(Inventory::new).clone();
         Ok(Box::new(Opened { image, instance: instance.to_owned(), gadget, inventory }))
     }
@@ -64,6 +95,10 @@ impl Opened {
 }
 
 impl Facts for Opened {
+    fn digest(&self) -> Option<String> {
+        Some(self.image.digest.clone()).filter(|digest| !digest.is_empty())
+    }
+
     fn params(&self) -> Vec<String> {
         self.gadget.params.iter().map(|param| param.key.clone()).collect()
     }

@@ -1,0 +1,342 @@
+//! The one way from a name to an image that may run: find it, pull it if that is wanted, check the rules and the signature, open it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oci_spec::image::Descriptor;
+
+use super::error::ImageError;
+use super::layout::Files;
+use super::local::{self, Found};
+use super::reference::{Names, Reference};
+use super::registry::{self, Progress, Registry, Silent};
+use super::store::Store;
+use super::stores::{Stores, data_dir};
+use super::trust::{self, Policy, Subject, TrustError, cosign, notation};
+use super::{GadgetImage, compile, embedded, is_digest, not_found, suggestion};
+
+/// When an image is pulled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    /// Each time, whatever is here.
+    Always,
+    /// When it is not here.
+    #[default]
+    Missing,
+    /// Never.
+    Never,
+}
+
+/// How images are found, pulled and checked. Equality tells whether any of that changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The data directory that was given; none: the usual one.
+    pub data_dir: Option<PathBuf>,
+    /// How names are completed.
+    pub names: Names,
+    /// How registries are spoken to.
+    pub registries: registry::Options,
+    /// Whether images must be signed. Those built into the program need no signature.
+    pub verify: bool,
+    /// Public keys, PEM; empty: that of upstream's project.
+    pub public_keys: Vec<String>,
+    /// Certificates for notation, PEM.
+    pub notation_certificates: Vec<String>,
+    /// Trust policy for notation, JSON.
+    pub notation_policy: Option<String>,
+    /// The allowed gadgets; empty: all.
+    pub allowed: Vec<String>,
+    /// Whether a needed pull is an error.
+    pub disallow_pulling: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            data_dir: None,
+            names: Names::default(),
+            registries: registry::Options::default(),
+            verify: true,
+            public_keys: Vec::new(),
+            notation_certificates: Vec::new(),
+            notation_policy: None,
+            allowed: Vec::new(),
+            disallow_pulling: false,
+        }
+    }
+}
+
+impl Settings {
+    /// The rules.
+    ///
+    /// # Errors
+    /// When a key, certificate or policy document cannot be used.
+    pub fn policy(&self) -> Result<Policy, TrustError> {
+        let mut policy = Policy { required: self.verify, allowed: self.allowed.clone(), ..Policy::default() };
+        if !self.public_keys.is_empty() {
+            policy.keys = self.public_keys.iter().map(|text| cosign::PublicKey::parse(text)).collect::<Result<_, _>>()?;
+        }
+        policy.notation = match (&self.notation_policy, self.notation_certificates.is_empty()) {
+            (Some(document), false) => Some(notation::Trust::new(&self.notation_certificates, document)?),
+            (None, true) => None,
+            _ => {
+                let reason = "certificates and a trust policy belong together".to_owned();
+                return Err(TrustError::Material { what: "notation".to_owned(), reason });
+            }
+        };
+        Ok(policy)
+    }
+}
+
+/// The images of this machine and of the registries.
+pub struct Images {
+    names: Names,
+    stores: Stores,
+    registries: registry::Options,
+    policy: Policy,
+    disallow_pulling: bool,
+    progress: Arc<dyn Progress>,
+}
+
+impl Images {
+    /// Images under those rules.
+    ///
+    /// # Errors
+    /// When a key, certificate or policy document cannot be used.
+    pub fn new(settings: &Settings) -> Result<Self, ImageError> {
+        let policy = settings.policy().map_err(|error| ImageError::Access(error.into()))?;
+        if !policy.required {
+            tracing::warn!("image verification is off");
+        }
+        let data = settings.data_dir.as_deref();
+        let registries = registry::Options { data: data_dir(data).unwrap_or_default(), ..settings.registries.clone() };
+        Ok(Images {
+            names: settings.names.clone(),
+            stores: Stores::of_process(data),
+            registries,
+            policy,
+            disallow_pulling: settings.disallow_pulling,
+            progress: Arc::new(Silent),
+        })
+    }
+
+    /// Shows transfers.
+    pub fn with_progress(self, progress: Arc<dyn Progress>) -> Self {
+        Images { progress, ..self }
+    }
+
+    /// Looks into these stores.
+    pub fn with_stores(self, stores: Stores) -> Self {
+        Images { stores, ..self }
+    }
+
+    /// Opens an image, as [`super::open_in`] does, and pulls it where `pull` says so. One that the rules refuse is not opened. Blocks.
+    ///
+    /// # Errors
+    /// When there is no such image, it cannot be pulled, is not what it should be, or the rules refuse it.
+    pub fn open(&self, reference: &str, pull: Pull) -> Result<GadgetImage, ImageError> {
+        let image = self.opened(reference, pull)?;
+        tracing::debug!(image = image.reference, digest = image.digest, "image opened");
+        Ok(image)
+    }
+
+    fn opened(&self, reference: &str, pull: Pull) -> Result<GadgetImage, ImageError> {
+        let architecture = compile::go_architecture(std::env::consts::ARCH);
+        if local::is_path(reference) {
+            return self.open_path(reference, architecture);
+        }
+        if is_digest(reference) {
+            let (store, root, name) = self.stores.located(reference)?.ok_or_else(|| not_found(reference, reference, &self.stores))?;
+            let wanted = self.names.parse(&name).unwrap_or_else(|_| nameless(Some(reference)));
+            return self.open_stored(&wanted, &store, &root, architecture);
+        }
+        let wanted = self.names.parse(reference)?;
+        if pull != Pull::Always
+            && let Some(parts) = embedded(&wanted, architecture)?
+        {
+            self.allow(&wanted, Some(&parts.digest))?;
+            return Ok(parts.into_image(wanted.to_string(), wanted.tag.clone()));
+        }
+        let (store, root) = self.obtain(&wanted, pull)?;
+        self.open_stored(&wanted, &store, &root, architecture)
+    }
+
+    /// Opens what was opened before and had that digest, without asking a registry.
+    ///
+    /// # Errors
+    /// As [`Images::open`], and when it is another image now.
+    pub fn reopen(&self, reference: &str, digest: Option<&str>) -> Result<GadgetImage, ImageError> {
+        let Some(digest) = digest else { return self.opened(reference, Pull::Never) };
+        let image = match self.pinned(reference, digest)? {
+            Some(image) => image,
+            None => self.opened(reference, Pull::Never)?,
+        };
+        if image.digest == digest {
+            return Ok(image);
+        }
+        Err(ImageError::Moved { reference: image.reference, wanted: digest.to_owned(), found: image.digest })
+    }
+
+    /// The image with that digest, where a store has it: its name may be another image's by now.
+    fn pinned(&self, reference: &str, digest: &str) -> Result<Option<GadgetImage>, ImageError> {
+        if local::is_path(reference) || is_digest(reference) {
+            return Ok(None);
+        }
+        let wanted = self.names.parse(reference)?;
+        let Some((store, root)) = self.stores.find(&Reference { digest: Some(digest.to_owned()), ..wanted.clone() })? else {
+            return Ok(None);
+        };
+        self.open_stored(&wanted, &store, &root, compile::go_architecture(std::env::consts::ARCH)).map(Some)
+    }
+
+    fn open_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor, architecture: &str) -> Result<GadgetImage, ImageError> {
+        self.allow(wanted, Some(root.digest().as_ref()))?;
+        self.verify_stored(wanted, store, root)?;
+        let name = if wanted.domain.is_empty() { root.digest().to_string() } else { wanted.to_string() };
+        let parts = store.files().parts(root, &name, architecture)?;
+        Ok(parts.into_image(name, wanted.tag.clone()))
+    }
+
+    fn open_path(&self, reference: &str, architecture: &str) -> Result<GadgetImage, ImageError> {
+        let refused = |error: TrustError| ImageError::Refused { reference: reference.to_owned(), source: error.into() };
+        let found = local::find(reference)?;
+        let failed = |source| ImageError::Io { action: "find", path: found.path().to_owned(), source };
+        self.policy.allow_path(&std::fs::canonicalize(found.path()).map_err(failed)?).map_err(refused)?;
+        match found {
+            Found::Folder { image, .. } if self.policy.required => Err(refused(TrustError::Unsigned { reference: image.reference })),
+            Found::Folder { image, .. } => Ok(*image),
+            Found::Layout { files, listed, root, name, .. } => {
+                let parsed = Reference::parse(&name).ok();
+                if self.policy.required {
+                    let nameless = nameless(None);
+                    let known = parsed.as_ref().unwrap_or(&nameless);
+                    self.verify(&subject(&name, known, &root), &files, &listed, known).map_err(refused)?;
+                }
+                let tag = parsed.and_then(|parsed| parsed.tag);
+                Ok(files.parts(&root, &name, architecture)?.into_image(name, tag))
+            }
+        }
+    }
+
+    /// The root of the image in one of the stores, pulled where that is wanted.
+    fn obtain(&self, wanted: &Reference, pull: Pull) -> Result<(Store, Descriptor), ImageError> {
+        if !self.policy.asks_for_digest() {
+            self.allow(wanted, wanted.digest.as_deref())?;
+        }
+        if pull != Pull::Always
+            && let Some(found) = self.stores.find(wanted)?
+        {
+            return Ok(found);
+        }
+        let short = wanted.gadget_name().unwrap_or(&wanted.repository);
+        match pull {
+            Pull::Never => return Err(not_found(&wanted.to_string(), short, &self.stores)),
+            _ if self.disallow_pulling => return Err(ImageError::PullingDisallowed { reference: wanted.to_string() }),
+            _ => {}
+        }
+        let store = self.stores.own().ok_or_else(|| not_found(&wanted.to_string(), short, &self.stores))?;
+        let digest = self.pull(wanted, &store)?;
+        let root = store.named(&wanted.to_string())?.filter(|root| root.digest().as_ref() == digest);
+        let root = root.ok_or_else(|| ImageError::Absent { reference: wanted.to_string() })?;
+        Ok((store, root))
+    }
+
+    /// Pulls an image whose name may run; where the rules go by digest, the registry is asked for that first.
+    fn pull(&self, wanted: &Reference, store: &Store) -> Result<String, ImageError> {
+        let failed = |error| self.not_pulled(wanted, error);
+        let registry = Registry::new(self.registries.clone()).map_err(failed)?;
+        blocking(async {
+            let digest = match &wanted.digest {
+                Some(digest) => Some(digest.clone()),
+                None if self.policy.asks_for_digest() => Some(registry.digest(wanted).await.map_err(failed)?),
+                None => None,
+            };
+            self.allow(wanted, digest.as_deref())?;
+            registry.pull(wanted, digest.as_deref(), store, self.progress.as_ref()).await.map_err(failed)
+        })
+    }
+
+    fn not_pulled(&self, wanted: &Reference, error: registry::RegistryError) -> ImageError {
+        let suggestion = wanted.gadget_name().and_then(|short| suggestion(short, &self.stores));
+        ImageError::Pull { reference: wanted.to_string(), suggestion, source: error.into() }
+    }
+
+    fn allow(&self, wanted: &Reference, digest: Option<&str>) -> Result<(), ImageError> {
+        self.policy.allow(wanted, digest).map_err(|error| refusal(wanted, error))
+    }
+
+    /// Whether a stored image is signed as the rules want it. Answers are kept; signatures that are not here are fetched once.
+    fn verify_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor) -> Result<(), ImageError> {
+        if !self.policy.required {
+            return Ok(());
+        }
+        let (digest, policy) = (root.digest().to_string(), self.policy.fingerprint());
+        let own = self.stores.own();
+        if let Some(by) = own.as_ref().and_then(|own| own.verified(&digest, &policy)) {
+            tracing::debug!(image = %wanted, by, "image was verified before");
+            return Ok(());
+        }
+        let subject = subject(&wanted.to_string(), wanted, root);
+        let mut result = self.verify(&subject, &store.files(), &store.roots()?, wanted);
+        if let Some(own) = own.as_ref().filter(|_| result.is_err() && !self.disallow_pulling)
+            && self.fetch_signatures(wanted, &digest, own)
+        {
+            result = self.verify(&subject, &own.files(), &own.roots()?, wanted);
+        }
+        let verified = result.map_err(|error| refusal(wanted, error))?;
+        tracing::debug!(image = %wanted, digest, by = verified.by, "image verified");
+        if let Some(own) = own {
+            own.keep_verified(&digest, &policy, &verified.by);
+        }
+        Ok(())
+    }
+
+    fn verify(&self, subject: &Subject, files: &Files<'_>, roots: &[Descriptor], name: &Reference) -> Result<trust::Verified, TrustError> {
+        let unreadable =
+            |error: ImageError| TrustError::Unverified { reference: subject.reference.clone(), reasons: vec![error.to_string()] };
+        self.policy.verify(subject, &trust::artifacts(files, roots, name, &subject.digest).map_err(unreadable)?)
+    }
+
+    /// Whether signatures came that were not there before.
+    fn fetch_signatures(&self, wanted: &Reference, digest: &str, store: &Store) -> bool {
+        let failed = |error| self.not_pulled(wanted, error);
+        let registry = Registry::new(self.registries.clone()).map_err(failed);
+        match registry.and_then(|registry| blocking(async { registry.pull_signatures(wanted, digest, store).await.map_err(failed) })) {
+            Ok(count) => count > 0,
+            Err(error) => {
+                tracing::debug!(image = %wanted, error = &error as &dyn std::error::Error, "no signatures could be fetched");
+                false
+            }
+        }
+    }
+}
+
+/// For an image without a name: it belongs to no repository.
+fn nameless(digest: Option<&str>) -> Reference {
+    Reference { domain: String::new(), repository: String::new(), tag: None, digest: digest.map(str::to_owned) }
+}
+
+fn refusal(wanted: &Reference, error: TrustError) -> ImageError {
+    ImageError::Refused { reference: wanted.to_string(), source: error.into() }
+}
+
+fn subject(name: &str, reference: &Reference, root: &Descriptor) -> Subject {
+    Subject {
+        reference: name.to_owned(),
+        repository: reference.name(),
+        digest: root.digest().to_string(),
+        size: root.size(),
+        media_type: root.media_type().to_string(),
+    }
+}
+
+/// Runs a future to its end, from wherever: on a thread and runtime of its own.
+fn blocking<T: Send>(future: impl Future<Output = Result<T, ImageError>> + Send) -> Result<T, ImageError> {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| ImageError::Access(error.into()))?.block_on(future)
+    };
+    let ended = || ImageError::Access("the transfer's thread has ended in a panic".into());
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap_or_else(|_| Err(ended())))
+}
