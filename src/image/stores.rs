@@ -117,6 +117,12 @@ impl Stores {
         Ok(None)
     }
 
+    /// What the stores that can be read hold: their files, and all that they list.
+    pub(super) fn contents(&self) -> Vec<(Files<'static>, Vec<Descriptor>)> {
+        let files = self.folders.iter().map(|folder| Files::Folder(folder.clone()));
+        files.filter_map(|files| files.documents().ok().map(|all| (files, all))).collect()
+    }
+
     /// The names of all images, as they are stored.
     pub fn names(&self) -> Vec<String> {
         let readable = self.folders.iter().filter_map(|folder| read(folder));
@@ -173,7 +179,7 @@ fn readable<T>(folder: &Path, look: impl Fn(&Listing) -> Result<T, ImageError>) 
 }
 
 /// Whether the root of an image is what the reference names. A digest alone does not make another repository's image ours.
-fn is_meant(root: &Descriptor, wanted: &Reference) -> bool {
+pub(super) fn is_meant(root: &Descriptor, wanted: &Reference) -> bool {
     let name = name_of(root);
     let Some(digest) = &wanted.digest else { return name == Some(&wanted.to_string()) };
     let same_repository =

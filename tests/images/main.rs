@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cosign;
+mod cosign;
 mod harness;
 mod hostile_registry;
 mod login;

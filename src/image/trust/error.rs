@@ -1,10 +1,12 @@
-//! Why an image is not trusted.
+//! Why an image is not trusted, and why it could not be signed.
+
+use crate::image::ImageError;
 
 /// An image may not run, or a key or policy cannot be used. Messages name the rule that refused it and leave out their `source`.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// None of the allowed gadgets.
-    #[error("{reference} is not among the allowed gadgets ({})", allowed.join(", "))]
+    #[error("{reference} is not part of the allowed gadgets ({})", allowed.join(", "))]
     NotAllowed {
         /// The image, as far as it is known: with its digest when that decided.
         reference: String,
@@ -39,4 +41,29 @@ pub enum TrustError {
         /// Why.
         reason: String,
     },
+}
+
+/// An image could not be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The store has no such image.
+    #[error("{reference} is not in the store")]
+    NotStored {
+        /// The image.
+        reference: String,
+    },
+    /// There are as many signatures as anybody looks at.
+    #[error("{reference} has {count} signatures already")]
+    TooMany {
+        /// The image.
+        reference: String,
+        /// How many.
+        count: usize,
+    },
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] TrustError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] ImageError),
 }

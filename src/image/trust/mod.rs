@@ -3,10 +3,15 @@
 mod allowed;
 pub mod cosign;
 mod error;
+mod locate;
 mod material;
 pub mod notation;
 mod policy;
+#[cfg(test)]
+mod tests;
 
-pub use error::TrustError;
-pub use material::{Artifact, Kind, Subject, artifacts};
+pub use allowed::Allowance;
+pub use error::{SignError, TrustError};
+pub use locate::signatures_of;
+pub use material::{Artifact, Kind, Signatures, Subject, artifacts};
 pub use policy::{Policy, Verified};
