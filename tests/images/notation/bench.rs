@@ -235,6 +235,7 @@ fn number(algorithm: &str) -> i64 {
         "PS384" => -38,
         "PS512" => -39,
         "HS256" => 5,
+        "RS256" => -257,
         other => panic!("{other}"),
     }
 }

@@ -48,28 +48,15 @@ fn an_algorithm_other_than_the_keys_is_refused() {
     bench.fails("integrity: it is made with PS384, but the key of");
     bench.headers["alg"] = json!("PS256");
     bench.passes();
-    Bench::with(signer(), rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap(), "ES384").passes();
     let mut bench = Bench::good();
-    for name in ["none", "HS256", "RS256"] {
-        bench.headers["alg"] = json!("ES256");
-        let header = |bench: &Bench| bench.jws();
-        let good = String::from_utf8(header(&bench)).unwrap();
-        assert!(bench.verdict_on(JWS, good.into_bytes()).is_ok());
+    for name in ["HS256", "RS256"] {
         bench.headers["alg"] = json!(name);
-        let refused = bench.verdict_on(JWS, unsigned(&bench)).expect_err(name);
-        assert!(refused.contains(&format!("the algorithm {name:?} is not one of the specification's")), "{refused}");
+        bench.fails("is not one of the specification's");
     }
     bench.headers["alg"] = json!("ES512");
-    let refused = bench.verdict_on(JWS, unsigned(&bench)).expect_err("ES512");
-    assert!(refused.contains("P-521 (ES512) cannot be verified here"), "{refused}");
-}
-
-/// A JWS whose signature is nonsense.
-fn unsigned(bench: &Bench) -> Vec<u8> {
-    use base64::Engine;
-    let encode = |value: &serde_json::Value| base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-    let protected = encode(&json!(bench.headers));
-    serde_json::to_vec(&json!({"payload": encode(&bench.payload), "protected": protected, "header": {}, "signature": "AAAA"})).unwrap()
+    bench.fails("P-521 (ES512) cannot be verified here");
+    bench.headers["alg"] = json!("none");
+    assert!(bench.verdict(JWS).expect_err("nobody has signed").contains("the algorithm \"none\" is not one of"));
 }
 
 #[test]
@@ -161,7 +148,7 @@ fn what_is_no_envelope_is_refused() {
     refused(JWS, b"{\"payloads\": 1}", "no JWS");
     refused(JWS, &bench.cose(), "no JWS");
     refused(COSE, b"", "no CBOR");
-    refused(COSE, &bench.jws(), "COSE_Sign1");
+    refused(COSE, &bench.jws(), "no CBOR");
     refused(COSE, &[bench.cose(), vec![0]].concat(), "something follows its envelope");
     refused(COSE, &bench.cose()[1..], "COSE_Sign1_Tagged");
     refused(COSE, &[0x81; 100_000], "nested too deep");

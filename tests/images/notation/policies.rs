@@ -108,7 +108,31 @@ fn all_that_is_wrong_with_a_document_is_said_at_once() {
         json!(["x509.subject: C=US, ST=WA, O=a", "x509.subject: C=US, ST=WA, O=a, CN=b", "x509.subject: C=US", "did:web:a"]);
     let third = json!({"name": "", "registryScopes": ["*"], "signatureVerification": {"level": "skip"}, "trustStores": ["ca:a"]});
     let said = faults(&json!({"version": "2.0", "trustPolicies": [first, second, third], "extra": 1}));
-    insta::assert_snapshot!(said.replace("; ", "\n"), @"");
+    insta::assert_snapshot!(said.replace("; ", "\n"), @r#"
+    the trust policy of notation cannot be used: version is "2.0", only "1.0" is known
+    the field "extra" is unknown
+    policy "twice": the field "trustedIdentity" is unknown
+    policy "twice": verifyTimestamp is "never", which is none of always, afterCertExpiry
+    policy "twice": the scope * is not together with others
+    policy "twice": the override of expiry may be enforce or log, not skip
+    policy "twice": the override "integrity" cannot be overridden
+    policy "twice": the override of revocation is "maybe", which is none of enforce, log, skip
+    policy "twice": the trust store "ca" is none of ca:NAME, signingAuthority:NAME, tsa:NAME
+    policy "twice": the trust store "tpm:x" is none of ca:NAME, signingAuthority:NAME, tsa:NAME
+    policy "twice": the scope "docker" is neither * nor registry/repository, without tag, digest and further *
+    policy "twice": the scope "ghcr.io/a/b:1" is neither * nor registry/repository, without tag, digest and further *
+    policy "twice": the scope "ghcr.io/a/*" is neither * nor registry/repository, without tag, digest and further *
+    policy "twice": the level "lax" is none of strict, permissive, audit, skip
+    policy "twice": the identities "x509.subject: C=US, ST=WA, O=a" and "x509.subject: C=US, ST=WA, O=a, CN=b" overlap
+    policy "twice": the identity "x509.subject: C=US": ST, O must be named, too
+    policy "twice": the identity "did:web:a": it is neither * nor x509.subject: and a distinguished name
+    policy 3: name is missing
+    policy 3: a policy with the level skip has no trustStores and no trustedIdentities
+    policy 3: the level skip is not for the scope *
+    the name "twice" is there twice
+    the scope "localhost/a" is there twice
+    the scope "*" is there twice
+    "#);
 }
 
 #[test]

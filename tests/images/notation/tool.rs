@@ -121,7 +121,7 @@ fn chain_is_good(test: &str, keys: Vec<rcgen::KeyPair>) {
             let Some(site) = Site::new(test) else { return };
             let chain = format!("{}{}{}", signer.pem, intermediate.pem, root.pem);
             site.sign(Some((&signer, &chain)), format, &["--expiry", "24h"]);
-            let store = site.home.path().join("notation/trust-store/x509/ca/acme");
+            let store = site.home.path().join("notation/truststore/x509/ca/acme");
             std::fs::create_dir_all(&store).unwrap();
             std::fs::write(store.join("root.pem"), &root.pem).unwrap();
             std::fs::write(site.home.path().join("notation/trustpolicy.json"), policy().to_string()).unwrap();

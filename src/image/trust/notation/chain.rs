@@ -47,7 +47,10 @@ fn algorithm(certificate: &X509Certificate<'_>) -> Result<(), String> {
 /// Whether a certificate is issued by the next one; the last one by itself.
 fn issued(certificate: &X509Certificate<'_>, issuer: Option<&X509Certificate<'_>>, at: usize) -> Result<(), String> {
     let Some(issuer) = issuer else {
-        return if is_self_signed(certificate) { Ok(()) } else { Err("it is the last of its chain, but not signed by itself".to_owned()) };
+        if certificate.issuer().as_raw() != certificate.subject().as_raw() {
+            return Err("it is the last of its chain, but not signed by itself".to_owned());
+        }
+        return certificate.verify_signature(None).map_err(|error| format!("its own signature is not good: {error}"));
     };
     if is_self_signed(certificate) {
         let place = if at == 0 { "signer's" } else { "intermediate one" };
