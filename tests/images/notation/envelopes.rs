@@ -175,3 +175,23 @@ fn a_key_that_did_not_sign_is_refused() {
     bench.signer = bench.intermediate.signer(&signer(), elliptic());
     bench.fails("integrity: the key of");
 }
+
+#[test]
+fn no_byte_of_an_envelope_can_be_changed_or_left_out() {
+    let mut bench = Bench::good();
+    bench.annotations.clear();
+    for (format, good) in [(JWS, bench.jws()), (COSE, bench.cose())] {
+        let trust = gadgetry::image::trust::notation::Trust::new(&bench.trusted, &bench.policy.to_string()).unwrap();
+        let passes = |envelope: &[u8]| {
+            let signature = gadgetry::image::trust::notation::Signature { media_type: format, envelope, thumbprints: None };
+            trust.verify_at(&bench.subject, &signature, now()).is_ok()
+        };
+        assert!(passes(&good));
+        for at in 0..good.len() {
+            let mut changed = good.clone();
+            changed[at] ^= 1 << (at % 7);
+            assert!(!passes(&changed), "{format}: byte {at} of {}", good.len());
+            assert!(!passes(&good[..at]), "{format}: the first {at} bytes of {}", good.len());
+        }
+    }
+}

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use super::Envelope;
 use crate::image::trust::notation::algorithm::Algorithm;
 use crate::image::trust::notation::attributes::Headers;
+use crate::image::trust::notation::refusal::shown;
 use crate::image::trust::notation::{chain, time};
 
 /// The envelope. "No additional top level fields are supported."
@@ -77,8 +78,7 @@ fn decoded(what: &str, text: &str) -> Result<Vec<u8>, String> {
 }
 
 fn moment(text: Option<String>) -> Result<Option<i64>, String> {
-    text.map(|text| time::rfc3339(&text).ok_or_else(|| format!("its time {:?} is malformed", super::super::refusal::shown(&text))))
-        .transpose()
+    text.map(|text| time::rfc3339(&text).ok_or_else(|| format!("its time {:?} is malformed", shown(&text)))).transpose()
 }
 
 fn certificates(texts: &[String]) -> Result<Vec<Vec<u8>>, String> {
