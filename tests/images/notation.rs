@@ -5,5 +5,4 @@ mod chains;
 mod envelopes;
 mod keys;
 mod policies;
-mod seeds;
 mod tool;
