@@ -19,10 +19,36 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
         return Err(format!("it has more than {SIZE_LIMIT} bytes"));
     }
     match X509Certificate::from_der(der) {
-        Ok(([], certificate)) => Ok(certificate),
+        Ok(([], certificate)) if is_strict(&certificate) => Ok(certificate),
+        Ok(([], _)) => Err("it is not encoded as DER asks".to_owned()),
         Ok(_) => Err("something follows it".to_owned()),
         Err(error) => Err(format!("it is no X.509 certificate: {}", shown(&error.to_string()))),
     }
+}
+
+/// Whether what lies around the signed part is as DER has it: nothing signs that, and the parser does not look at each tag in it.
+fn is_strict(certificate: &X509Certificate<'_>) -> bool {
+    let (raw, signed) = (certificate.as_raw(), certificate.tbs_certificate.as_ref());
+    let bits = element(0x03, &[&[0], certificate.signature_value.data.as_ref()].concat());
+    let starts_at = |at: &usize| raw.get(*at..).is_some_and(|rest| rest.starts_with(signed));
+    let algorithm = || raw.get((2..=6).find(starts_at)? + signed.len()..raw.len().checked_sub(bits.len())?);
+    let Some(algorithm) = algorithm().filter(|algorithm| !algorithm.is_empty()) else { return false };
+    let is_signed = signed.windows(algorithm.len()).any(|part| part == algorithm);
+    is_signed && element(0x30, &[signed, algorithm, &bits].concat()) == raw
+}
+
+/// A DER element: tag, length, content.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let length: Vec<u8> = length.into_iter().skip_while(|byte| *byte == 0).collect();
+    let mut made = vec![tag];
+    match (length.as_slice(), u8::try_from(length.len())) {
+        ([], _) => made.push(0),
+        ([short], _) if *short < 0x80 => made.push(*short),
+        (_, count) => made.extend(std::iter::once(0x80 | count.unwrap_or(0)).chain(length)),
+    }
+    made.extend_from_slice(content);
+    made
 }
 
 /// A certificate for people: its subject, or its serial number when it names nobody.
