@@ -6,9 +6,11 @@ mod support;
 
 mod cosign;
 mod cosign;
+mod cosign;
 mod harness;
 mod hostile_registry;
 mod login;
+mod notation;
 mod registry;
 mod rules;
 mod store;
