@@ -93,6 +93,16 @@ impl Toolchain {
         Ok(Self { clang, strip })
     }
 
+    /// The compiler.
+    pub fn clang(&self) -> &Path {
+        &self.clang
+    }
+
+    /// What removes DWARF.
+    pub fn strip(&self) -> &Path {
+        &self.strip
+    }
+
     /// Compiles `source` for `architecture` (Go's spelling) with the headers under `root` (the source tree, which holds
     /// `ebpf/`), by way of a file in `scratch`. Warnings are errors. The bytes do not depend on where the source tree lies.
     pub fn compile(&self, source: &Path, architecture: &str, root: &Path, scratch: &Path) -> Result<Vec<u8>, ImageError> {
