@@ -90,8 +90,7 @@ fn embedded(wanted: &Reference, architecture: &str) -> Result<Option<layout::Par
     let Some(files) = wanted.gadget_name().and_then(embedded::layout) else { return Ok(None) };
     let stored = Reference { tag: Some("latest".to_owned()), digest: None, ..wanted.clone() };
     let parts = files.image(&stored.to_string(), architecture)?;
-    let same_tag =
-        wanted.tag.as_deref().is_none_or(|tag| tag == "latest" || tag.strip_prefix('v').unwrap_or(tag) == EMBEDDED_VERSION);
+    let same_tag = wanted.tag.as_deref().is_none_or(|tag| tag == "latest" || tag.strip_prefix('v').unwrap_or(tag) == EMBEDDED_VERSION);
     let same_digest = wanted.digest.as_ref().is_none_or(|digest| *digest == parts.digest);
     Ok((same_tag && same_digest).then_some(parts))
 }

@@ -3,8 +3,27 @@
 
 /// What flags may begin with.
 const ALLOWED: [&str; 21] = [
-    "-D", "-U", "-I", "-W", "-O", "-std=", "-mcpu=", "-mlittle-endian", "-fno-", "-funroll-", "-finline-", "-fms-extensions", "-fsigned-char",
-    "-funsigned-char", "-fwrapv", "-fstrict-", "-fshort-", "-fpack-struct", "-fomit-frame-pointer", "-pedantic", "-ansi",
+    "-D",
+    "-U",
+    "-I",
+    "-W",
+    "-O",
+    "-std=",
+    "-mcpu=",
+    "-mlittle-endian",
+    "-fno-",
+    "-funroll-",
+    "-finline-",
+    "-fms-extensions",
+    "-fsigned-char",
+    "-funsigned-char",
+    "-fwrapv",
+    "-fstrict-",
+    "-fshort-",
+    "-fpack-struct",
+    "-fomit-frame-pointer",
+    "-pedantic",
+    "-ansi",
 ];
 /// Flags whose value is the next one.
 const WITH_VALUE: [&str; 7] = ["-D", "-U", "-I", "-isystem", "-iquote", "-idirafter", "-include"];
@@ -22,12 +41,15 @@ pub fn check(before: Option<&str>, flag: &str) -> Result<(), String> {
     // A value is not a flag, whatever it looks like, but clang would take @file for flags.
     let is_value = before.is_some_and(|before| WITH_VALUE.contains(&before));
     let begins = |all: &[&str]| all.iter().any(|start| flag.starts_with(start));
-    let allowed = if is_value { !flag.starts_with(['@', '-']) } else { WITH_VALUE.contains(&flag) || begins(&ALLOWED) && !begins(&REFUSED) };
+    let allowed =
+        if is_value { !flag.starts_with(['@', '-']) } else { WITH_VALUE.contains(&flag) || begins(&ALLOWED) && !begins(&REFUSED) };
     if allowed {
         return Ok(());
     }
     let shown: String = flag.chars().take(80).collect();
-    Err(format!("the flag {shown:?} is not one that a gadget may set: allowed are macros (-D, -U), include folders (-I, -isystem, -include), warnings (-W), optimisation (-O), -std=, -mcpu= and code-shaping -f flags"))
+    Err(format!(
+        "the flag {shown:?} is not one that a gadget may set: allowed are macros (-D, -U), include folders (-I, -isystem, -include), warnings (-W), optimisation (-O), -std=, -mcpu= and code-shaping -f flags"
+    ))
 }
 
 /// Splits text into flags as a shell would: at blanks, with quotes and backslashes.

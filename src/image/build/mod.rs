@@ -5,6 +5,7 @@ pub mod cflags;
 mod container;
 pub mod file;
 pub mod headers;
+mod keep;
 mod local;
 mod messages;
 mod step;
@@ -19,6 +20,7 @@ use super::compile::Toolchain;
 use super::error::{self, ImageError};
 pub use container::{BUILDER_IMAGE, Container, Pull};
 pub use file::BuildFile;
+pub use keep::{Scratch, keep};
 use step::{Places, Runner};
 
 /// What is to be built.

@@ -46,7 +46,8 @@ pub(super) fn built(runner: &mut dyn Runner, path: &Path, job: &Job) -> Result<V
         return Err(ImageError::Compile { source_file: shown, messages });
     }
     let name = match step.tool {
-        Tool::Cargo => found(&runner.results().join("wasm32-wasip1/release")).ok_or_else(|| unusable("cargo built no .wasm; the crate's type has to be cdylib"))?,
+        Tool::Cargo => found(&runner.results().join("wasm32-wasip1/release"))
+            .ok_or_else(|| unusable("cargo built no .wasm; the crate's type has to be cdylib"))?,
         _ => PathBuf::from(RESULT),
     };
     checked(result(runner, &name.to_string_lossy())?, &shown)
@@ -56,7 +57,8 @@ pub(super) fn built(runner: &mut dyn Runner, path: &Path, job: &Job) -> Result<V
 fn go(runner: &dyn Runner, path: &Path) -> Step {
     let places = runner.places();
     let folder = places.folder.join(path.parent().unwrap_or(Path::new("")));
-    let mut arguments = ["build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags", "-w -s -buildid=", "-o"].map(Into::into).to_vec();
+    let mut arguments =
+        ["build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags", "-w -s -buildid=", "-o"].map(Into::into).to_vec();
     arguments.extend([places.results.join(RESULT).into(), path.file_name().unwrap_or_default().into()]);
     let environment = vec![
         ("CGO_ENABLED", "0".into()),
@@ -84,7 +86,9 @@ fn rust(runner: &dyn Runner, path: &Path, job: &Job) -> Step {
         }
         None => {
             let mut arguments: Vec<std::ffi::OsString> =
-                ["--target", "wasm32-wasip1", "--crate-type", "cdylib", "--edition", "2021", "-O", "-Cstrip=symbols", "-Ccodegen-units=1"].map(Into::into).to_vec();
+                ["--target", "wasm32-wasip1", "--crate-type", "cdylib", "--edition", "2021", "-O", "-Cstrip=symbols", "-Ccodegen-units=1"]
+                    .map(Into::into)
+                    .to_vec();
             arguments.extend([map, "-o".into(), places.results.join(RESULT).into(), path.into()]);
             common(Tool::Rustc, arguments, Vec::new())
         }
@@ -93,7 +97,8 @@ fn rust(runner: &dyn Runner, path: &Path, job: &Job) -> Step {
 
 /// The module that cargo left in that folder, from the folder for results on.
 fn found(folder: &Path) -> Option<PathBuf> {
-    let mut modules: Vec<PathBuf> = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !is_source(path)).collect();
+    let mut modules: Vec<PathBuf> =
+        std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !is_source(path)).collect();
     modules.sort();
     Some(Path::new("wasm32-wasip1/release").join(modules.first()?.file_name()?))
 }

@@ -98,7 +98,13 @@ impl Engine {
         Ok(chosen.filter(|program| !program.is_empty()).unwrap_or_else(|| usual.to_owned()))
     }
 
-    fn container(&self, image: &str, program: &str, step: &Step, mounts: &[(&Path, &Path, bool)]) -> Result<ContainerCreateBody, ImageError> {
+    fn container(
+        &self,
+        image: &str,
+        program: &str,
+        step: &Step,
+        mounts: &[(&Path, &Path, bool)],
+    ) -> Result<ContainerCreateBody, ImageError> {
         let text = |value: &std::ffi::OsStr| value.to_string_lossy().into_owned();
         let mount = |(source, target, read_only): &(&Path, &Path, bool)| Mount {
             typ: Some(MountType::BIND),
@@ -107,7 +113,8 @@ impl Engine {
             read_only: Some(*read_only),
             ..Mount::default()
         };
-        let about_us = std::fs::metadata("/proc/self").map_err(|source| ImageError::Io { action: "read", path: "/proc/self".into(), source })?;
+        let about_us =
+            std::fs::metadata("/proc/self").map_err(|source| ImageError::Io { action: "read", path: "/proc/self".into(), source })?;
         let user = (!self.rootless).then(|| format!("{}:{}", about_us.uid(), about_us.gid()));
         let environment = step.environment.iter().map(|(name, value)| format!("{name}={}", text(value)));
         Ok(ContainerCreateBody {
