@@ -39,5 +39,9 @@ fn start_of_path(line: &str) -> Option<usize> {
 fn begins_with_place(text: &str) -> bool {
     let Some((path, rest)) = text.split_once(':') else { return false };
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    !path.is_empty() && !path.starts_with(' ') && !path.contains('|') && digits > 0 && rest.as_bytes().get(digits) == Some(&b':')
+    !path.is_empty()
+        && !path.starts_with(char::is_whitespace)
+        && !path.contains('|')
+        && digits > 0
+        && rest.as_bytes().get(digits) == Some(&b':')
 }
