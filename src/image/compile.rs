@@ -146,7 +146,9 @@ fn first_that_runs(variable: &str, names: &[&str]) -> Result<PathBuf, String> {
     let chosen = std::env::var(variable).ok().filter(|name| !name.is_empty());
     let names: Vec<&str> = chosen.as_deref().map_or_else(|| names.to_vec(), |name| vec![name]);
     let runs = |name: &&&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
-    names.iter().find(runs).map(PathBuf::from).ok_or_else(|| names.join(", "))
+    // A path counts from here, while the program will run elsewhere.
+    let found = |name: &&str| if name.contains('/') { std::path::absolute(name).unwrap_or_else(|_| name.into()) } else { name.into() };
+    names.iter().find(runs).map(found).ok_or_else(|| names.join(", "))
 }
 
 fn messages(output: &Output) -> String {

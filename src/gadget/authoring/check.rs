@@ -6,6 +6,7 @@ use std::path::Path;
 use super::facts::{DataSource, Facts, derived};
 use super::outline::Item;
 use super::{Problem, Report, values};
+use crate::batch::Field;
 use crate::component::nearest;
 use crate::gadget::Manifest;
 use crate::gadget::manifest::Node;
@@ -195,14 +196,11 @@ impl<'a> Check<'a> {
                 continue;
             };
             let described = |name: &str| node.child("fields").is_some_and(|fields| fields.get(name).is_some());
-            let bare: Vec<&str> = source
-                .own()
-                .filter(|field| !field.annotations.contains_key("description"))
-                .map(|field| field.name.as_str())
-                .zip(source.own().filter(|field| !field.annotations.contains_key("description")).map(derived))
-                .filter(|(name, derived)| !described(name) && !derived.iter().any(|name| described(name)))
-                .map(|(name, _)| name)
-                .collect();
+            let is_bare = |field: &&Field| {
+                let said = field.annotations.contains_key("description") || described(&field.name);
+                !said && !derived(field).iter().any(|name| described(name))
+            };
+            let bare: Vec<&str> = source.own().filter(is_bare).map(|field| field.name.as_str()).collect();
             if !bare.is_empty() {
                 let message = format!("data source {:?} has fields without a description: {}", source.name, bare.join(", "));
                 self.warning(&["datasources", &source.name, "fields"], message);

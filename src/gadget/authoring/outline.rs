@@ -57,11 +57,14 @@ impl Item {
 pub(super) fn of(text: &str) -> Option<Item> {
     let mut stack: Vec<(Item, Option<(String, usize, usize)>)> = Vec::new();
     let mut root = None;
+    let lines: Vec<&str> = text.lines().collect();
     for next in Parser::new_from_str(text) {
         let (event, span) = next.ok()?;
         let (line, column) = (span.start.line().max(1), span.start.col() + 1);
-        // What ends at the beginning of a line ends with the one before.
-        let end = if span.end.col() == 0 { span.end.line().saturating_sub(1) } else { span.end.line() };
+        // What ends before the first character of a line ends with the one before.
+        let before = span.end.line().checked_sub(1).and_then(|at| lines.get(at)).map(|text| text.chars().take(span.end.col()));
+        let is_within = before.is_some_and(|mut before| before.any(|c| !c.is_whitespace()));
+        let end = if is_within { span.end.line() } else { span.end.line().saturating_sub(1) };
         let item = |kind| Item { line, column, end: end.max(line), kind };
         let done = match event {
             Event::MappingStart(style, ..) => {

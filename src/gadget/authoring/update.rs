@@ -8,6 +8,7 @@ use super::facts::{self, Facts};
 use super::outline::{self, Item, Kind};
 use crate::batch::{Field, Kind as ValueKind};
 use crate::gadget::Manifest;
+use crate::gadget::manifest::Node;
 use crate::image::GadgetImage;
 
 /// Columns of a text that may be long.
@@ -52,8 +53,15 @@ pub fn update(image: &GadgetImage, name: &str) -> Result<Updated, String> {
     let updated = Updated { text: edits.apply(text), added: edits.added };
     // What was added has to be where it is looked for; all else would be damage.
     let read = Manifest::parse(updated.text.as_bytes()).map_err(|error| format!("adding to it would break it: {error}"))?;
+    let values = |manifest: &Manifest, key: &str| manifest.get(key).map(Node::flatten).unwrap_or_default();
+    let is_kept = |key: &&str| {
+        let now = values(&read, key);
+        values(&manifest, key).iter().all(|(path, value)| now.get(path) == Some(value))
+    };
+    let is_whole = ["datasources", "params", "programs", "operator", "annotations"].iter().all(|key| is_kept(key));
     match updated.added.iter().find(|path| read.get(path).is_none()) {
         Some(path) => Err(format!("adding {path} to it does not work as it is written")),
+        None if !is_whole => Err("adding lines to it would change what it says as it is written".to_owned()),
         None => Ok(updated),
     }
 }
