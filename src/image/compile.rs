@@ -1,10 +1,12 @@
-//! Compiles a gadget's C into the object its image carries. `build.rs` includes this file, so it leans on nothing but `error`.
+//! Compiles a gadget's C into the object its image carries. `build.rs` includes this file, so it leans on nothing but
+//! `error` and `pack`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::error::ImageError;
+use super::pack::{DATE_VARIABLE, created};
 
 /// Flags every gadget is compiled with. DWARF is needed for BTF to come about and is stripped afterwards. The compiler is told to know
 /// no folder but `.`, so that nothing in the object depends on where the gadget lies.
@@ -116,7 +118,9 @@ impl Toolchain {
     /// the compiler, and on no place.
     pub fn build(&self, unit: &Unit<'_>, scratch: &Path) -> Result<Compiled, ImageError> {
         let object = scratch.join("program.o");
-        let output = run(Command::new(&self.clang).current_dir(unit.folder).args(unit.arguments(&object)), &self.clang)?;
+        let mut clang = Command::new(&self.clang);
+        clang.current_dir(unit.folder).args(unit.arguments(&object)).env(DATE_VARIABLE, created()?.to_string());
+        let output = run(&mut clang, &self.clang)?;
         let warnings = messages(&output);
         let failed = |messages| ImageError::Compile { source_file: unit.folder.join(unit.source), messages };
         if !output.status.success() {

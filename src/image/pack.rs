@@ -29,8 +29,8 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Annotation with the gadget's version.
 pub const VERSION: &str = "org.opencontainers.image.version";
 
-/// Says when what is built was created, in place of the clock.
-const DATE_VARIABLE: &str = "SOURCE_DATE_EPOCH";
+/// Says when what is built was created, in place of the clock: to us and to compilers.
+pub const DATE_VARIABLE: &str = "SOURCE_DATE_EPOCH";
 
 /// What goes into one image.
 #[derive(Debug)]

@@ -8,6 +8,8 @@ use crate::image::GadgetImage;
 
 /// Structs whose members are documented where they are declared.
 const WHOLE: &str = "gadget_";
+/// Those of them that only group what is known anyway.
+const GROUPS: [&str; 2] = ["gadget_creds", "gadget_parent"];
 /// Names of texts that are made of a special type under another name than its own.
 const BESIDE: [(&str, &str); 2] = [("gadget_uid", "user"), ("gadget_gid", "group")];
 
@@ -31,6 +33,11 @@ pub(super) struct DataSource {
 impl Facts {
     /// Reads an image, with what its metadata says or, when that cannot be used, without.
     pub fn read(image: &GadgetImage, problems: &mut Vec<String>) -> Option<Self> {
+        // What would be logged at run time is told by the checks, with its place.
+        tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || Facts::open(image, problems))
+    }
+
+    fn open(image: &GadgetImage, problems: &mut Vec<String>) -> Option<Self> {
         let gadget = match crate::gadget::open(image, "") {
             Ok(gadget) => gadget,
             Err(error) => {
@@ -72,7 +79,9 @@ impl DataSource {
 
     /// The fields that the gadget's author has to describe: not those inside of special types.
     pub fn own(&self) -> impl Iterator<Item = &Field> {
-        self.fields.iter().filter(|field| !self.fields.iter().any(|parent| is_whole(parent) && is_below(&field.name, &parent.name)))
+        let groups = |field: &Field| field.types.iter().any(|name| GROUPS.contains(&name.as_str()));
+        let is_inside = |field: &Field| self.fields.iter().any(|parent| is_whole(parent) && is_below(&field.name, &parent.name));
+        self.fields.iter().filter(move |field| !groups(field) && !is_inside(field))
     }
 }
 

@@ -64,7 +64,7 @@ fn lines_are_added_in_place() {
 /// What cannot be added to line by line is refused with its place, and so is what is no metadata.
 #[test]
 fn what_has_no_lines_is_refused() {
-    for (text, expected) in [("datasources: {things: {}}\n", "line 1, column 14"), ("- a\n", "mapping"), ("a: [\n", "YAML")] {
+    for (text, expected) in [("datasources: {things: {}}\n", "line 1, column 23"), ("- a\n", "mapping"), ("a: [\n", "YAML")] {
         let Some(image) = image(text) else { return };
         let error = update(&image, "x").unwrap_err();
         assert!(error.contains(expected), "{error}");

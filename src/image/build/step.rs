@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ImageError;
 use crate::image::compile::{Compiled, Unit};
+use crate::image::pack::{DATE_VARIABLE, created};
 
 /// Bytes of messages that are kept of one command.
 pub(super) const OUTPUT_LIMIT: usize = 1 << 20;
@@ -94,7 +95,10 @@ pub(super) fn compile(runner: &mut dyn Runner, source: &Path, architecture: &str
         strict: false,
         colours: job.colours,
     };
-    let step = |tool, arguments| Step { tool, arguments, environment: Vec::new(), folder: places.folder.clone() };
+    // What __DATE__ says would be another day's otherwise.
+    let date = created()?.to_string();
+    let step =
+        |tool, arguments| Step { tool, arguments, environment: vec![(DATE_VARIABLE, date.clone().into())], folder: places.folder.clone() };
     let failed = |output: &str| ImageError::Compile {
         source_file: job.shown.join(source),
         messages: super::messages::relocated(output, &job.shown, &places.headers),
