@@ -1,5 +1,6 @@
 //! A gadget's bytes and what they mean: metadata, parameters, types, data sources. [`open`] is the way in.
 
+pub mod authoring;
 pub mod btf;
 mod configure;
 mod declared;

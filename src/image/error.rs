@@ -25,6 +25,43 @@ pub enum ImageError {
         /// The compiler's own words.
         messages: String,
     },
+    /// What `SOURCE_DATE_EPOCH` says is no time.
+    #[error("SOURCE_DATE_EPOCH cannot be {text:?}: it is a number of seconds since 1970")]
+    Date {
+        /// What it says.
+        text: String,
+    },
+    /// `build.yaml` says something that cannot be.
+    #[error("{}:{line}:{column}: {message}", path.display())]
+    BuildFile {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A gadget cannot be built as it is, or not here.
+    #[error("cannot build {what}: {reason}")]
+    Build {
+        /// What was to be built, or from what.
+        what: String,
+        /// Why not, and what helps.
+        reason: String,
+    },
+    /// The engine that runs builder images.
+    #[error("cannot {action} on the Docker engine at {host}")]
+    Engine {
+        /// What was being done, as a verb and its object.
+        action: String,
+        /// Where the engine was looked for.
+        host: String,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A tool could not be started or a file not be read or written.
     #[error("cannot {action} {}", path.display())]
     Io {

@@ -27,6 +27,9 @@ pub use images::{Images, Pull, Settings};
 pub use reference::Reference;
 pub use stores::{DATA_VARIABLE, Stores, data_dir};
 
+/// Version of the embedded gadgets: they are part of the program. Their images do not say it, as no built image does by itself.
+const EMBEDDED_VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// A gadget image of this machine's architecture, verified.
 #[derive(Debug, Clone, Default)]
 pub struct GadgetImage {
@@ -72,10 +75,10 @@ pub fn open_in(reference: &str, stores: &Stores) -> Result<GadgetImage, ImageErr
         return found.map(|(name, parts)| parts.into_image(name, None)).ok_or_else(|| not_found(reference, reference, stores));
     }
     let wanted = Reference::parse(reference)?;
-    let parts = match embedded(&wanted, architecture)? {
-        Some(parts) => Some(parts),
-        None => stores.image(&wanted, architecture)?,
-    };
+    if let Some(parts) = embedded(&wanted, architecture)? {
+        return Ok(parts.into_image(wanted.to_string(), Some(EMBEDDED_VERSION.to_owned())));
+    }
+    let parts = stores.image(&wanted, architecture)?;
     let short = wanted.gadget_name().unwrap_or(&wanted.repository);
     let parts = parts.ok_or_else(|| not_found(&wanted.to_string(), short, stores))?;
     Ok(parts.into_image(wanted.to_string(), wanted.tag.clone()))
@@ -89,11 +92,7 @@ fn embedded(wanted: &Reference, architecture: &str) -> Result<Option<layout::Par
     let Some(files) = wanted.gadget_name().and_then(embedded::layout) else { return Ok(None) };
     let stored = Reference { tag: Some("latest".to_owned()), digest: None, ..wanted.clone() };
     let parts = files.image(&stored.to_string(), architecture)?;
-    let version = parts.annotations.get(pack::VERSION);
-    let same_tag = wanted
-        .tag
-        .as_deref()
-        .is_none_or(|tag| tag == "latest" || Some(tag.strip_prefix('v').unwrap_or(tag)) == version.map(String::as_str));
+    let same_tag = wanted.tag.as_deref().is_none_or(|tag| tag == "latest" || tag.strip_prefix('v').unwrap_or(tag) == EMBEDDED_VERSION);
     let same_digest = wanted.digest.as_ref().is_none_or(|digest| *digest == parts.digest);
     Ok((same_tag && same_digest).then_some(parts))
 }

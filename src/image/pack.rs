@@ -29,20 +29,23 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Annotation with the gadget's version.
 pub const VERSION: &str = "org.opencontainers.image.version";
 
+/// Says when what is built was created, in place of the clock: to us and to compilers.
+pub const DATE_VARIABLE: &str = "SOURCE_DATE_EPOCH";
+
 /// What goes into one image.
 #[derive(Debug)]
 pub struct Recipe<'a> {
-    /// The normalised reference the image is to have in the layout.
+    /// The normalised reference the image is to have in the layout; empty for none.
     pub reference: &'a str,
     /// `gadget.yaml`.
     pub metadata: &'a [u8],
     /// Where that came from, for messages.
     pub metadata_path: &'a Path,
-    /// BPF objects by architecture in Go's spelling.
+    /// BPF objects by architecture in Go's spelling; an empty one where the gadget has none.
     pub objects: &'a BTreeMap<String, Vec<u8>>,
     /// One WASM module for all architectures.
     pub wasm: Option<&'a [u8]>,
-    /// Version of the gadget.
+    /// Version of the gadget; empty when it does not say.
     pub version: &'a str,
     /// Version of the builder.
     pub builder: &'a str,
@@ -71,12 +74,30 @@ struct Head {
 
 /// Packs one image: an index, a manifest per architecture, the metadata as config, the objects as layers.
 pub fn pack(recipe: &Recipe<'_>) -> Result<Files, ImageError> {
+    pack_with_types(recipe, &BTreeMap::new())
+}
+
+/// As [`pack`], with types of kernels that have none of their own: a compressed archive by architecture.
+pub fn pack_with_types(recipe: &Recipe<'_>, types: &BTreeMap<String, Vec<u8>>) -> Result<Files, ImageError> {
     let annotations = annotations(recipe)?;
     let mut files = Files::new();
-    build(recipe, annotations, &mut files)
+    build(recipe, types, annotations, &mut files)
         .map_err(|source| ImageError::Document { what: format!("image {}", recipe.reference), source })?;
     files.insert("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec());
     Ok(files)
+}
+
+/// When an image was created, in seconds since the Unix epoch: what `SOURCE_DATE_EPOCH` says, else 0, so that the same input gives the same
+/// image whenever it is built.
+///
+/// # Errors
+/// With the variable's value when it is no such number.
+pub fn created() -> Result<u64, ImageError> {
+    match std::env::var(DATE_VARIABLE).ok().filter(|text| !text.is_empty()) {
+        // Years of more than four digits have no RFC 3339 form.
+        Some(text) => text.parse().ok().filter(|seconds| *seconds < 253_402_300_800).ok_or(ImageError::Date { text }),
+        None => Ok(0),
+    }
 }
 
 /// `sha256:` and the hexadecimal digest of `bytes`.
@@ -101,7 +122,7 @@ fn annotations(recipe: &Recipe<'_>) -> Result<HashMap<String, String>, ImageErro
         ("url", head.homepage_url),
         ("documentation", head.documentation_url),
         ("source", head.source_url),
-        ("version", Some(recipe.version.to_owned())),
+        ("version", Some(recipe.version.to_owned()).filter(|version| !version.is_empty())),
         ("created", Some(rfc3339(recipe.created))),
     ];
     for (key, value) in known {
@@ -114,15 +135,21 @@ fn annotations(recipe: &Recipe<'_>) -> Result<HashMap<String, String>, ImageErro
     Ok(all)
 }
 
-fn build(recipe: &Recipe<'_>, annotations: HashMap<String, String>, files: &mut Files) -> Result<(), OciSpecError> {
+fn build(
+    recipe: &Recipe<'_>,
+    types: &BTreeMap<String, Vec<u8>>,
+    annotations: HashMap<String, String>,
+    files: &mut Files,
+) -> Result<(), OciSpecError> {
     let mut manifests = Vec::new();
     for (architecture, object) in recipe.objects {
         let mut config = add_blob(files, CONFIG_TYPE, recipe.metadata.to_vec())?;
         config.set_annotations(Some(annotations.clone()));
-        let mut layers = vec![add_blob(files, EBPF_TYPE, object.clone())?];
-        if let Some(wasm) = recipe.wasm {
-            layers.push(add_blob(files, WASM_TYPE, wasm.to_vec())?);
-        }
+        let object = Some(object.as_slice()).filter(|object| !object.is_empty());
+        let types = types.get(architecture).map(Vec::as_slice);
+        let all = [(EBPF_TYPE, object), (WASM_TYPE, recipe.wasm), (BTFGEN_TYPE, types)];
+        let present = all.into_iter().filter_map(|(media_type, bytes)| Some((media_type, bytes?)));
+        let layers = present.map(|(media_type, bytes)| add_blob(files, media_type, bytes.to_vec())).collect::<Result<Vec<_>, _>>()?;
         let manifest = ImageManifestBuilder::default()
             .schema_version(2u32)
             .artifact_type(MediaType::from(ARTIFACT_TYPE))
@@ -144,7 +171,9 @@ fn build(recipe: &Recipe<'_>, annotations: HashMap<String, String>, files: &mut 
         .annotations(annotations)
         .build()?;
     let mut root = add_blob(files, MediaType::ImageIndex.as_ref(), sorted(&index)?)?;
-    root.set_annotations(Some(HashMap::from([(REF_NAME.to_owned(), recipe.reference.to_owned())])));
+    if !recipe.reference.is_empty() {
+        root.set_annotations(Some(HashMap::from([(REF_NAME.to_owned(), recipe.reference.to_owned())])));
+    }
     let entry = ImageIndexBuilder::default().schema_version(2u32).media_type(MediaType::ImageIndex).manifests(vec![root]).build()?;
     files.insert("index.json".to_owned(), sorted(&entry)?);
     Ok(())

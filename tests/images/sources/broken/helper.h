@@ -1,0 +1,4 @@
+static int half(void)
+{
+	return 1
+}
