@@ -19,6 +19,7 @@ pub mod store;
 mod stores;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 pub mod trust;
 
 pub use error::ImageError;

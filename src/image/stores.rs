@@ -36,6 +36,11 @@ impl Stores {
         self.folders.first().cloned().map(Store::at)
     }
 
+    /// All of them, in the order in which they are looked into.
+    pub fn all(&self) -> impl Iterator<Item = Store> {
+        self.folders.iter().cloned().map(Store::at)
+    }
+
     /// Exactly these layouts.
     pub fn of(folders: Vec<PathBuf>) -> Self {
         Stores { folders }
