@@ -5,3 +5,6 @@
 mod support;
 
 mod harness;
+mod hostile_layouts;
+mod tars;
+mod transfer;

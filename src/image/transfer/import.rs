@@ -33,7 +33,7 @@ pub fn import(files: &Files<'_>, store: &Store, naming: &Naming, progress: &mut 
     for root in files.documents()? {
         plan.add(files, &root, naming)?;
     }
-    plan.attach(store)?;
+    plan.attach(&store.roots()?)?;
     if plan.named.is_empty() && plan.referrers.is_empty() {
         return Err(TransferError::Empty { skipped: plan.skipped });
     }
@@ -46,6 +46,19 @@ pub fn import(files: &Files<'_>, store: &Store, naming: &Naming, progress: &mut 
         progress(done, total);
     }
     staging.commit(plan.roots())?;
+    Ok(plan.imported())
+}
+
+/// What [`import`] would take into an empty store. Only documents are read.
+///
+/// # Errors
+/// As [`import`].
+pub fn survey(files: &Files<'_>, naming: &Naming) -> Result<Imported, TransferError> {
+    let mut plan = Plan::default();
+    for root in files.documents()? {
+        plan.add(files, &root, naming)?;
+    }
+    plan.attach(&[])?;
     Ok(plan.imported())
 }
 
@@ -96,12 +109,9 @@ impl Plan {
         }
     }
 
-    /// Leaves out signatures of what is neither here nor in the store.
-    fn attach(&mut self, store: &Store) -> Result<(), TransferError> {
-        if self.referrers.is_empty() {
-            return Ok(());
-        }
-        self.known.extend(store.roots()?.iter().map(|root| root.digest().to_string()));
+    /// Leaves out signatures of what is neither here nor among the stored roots.
+    fn attach(&mut self, stored: &[Descriptor]) -> Result<(), TransferError> {
+        self.known.extend(stored.iter().map(|root| root.digest().to_string()));
         for (digest, (root, subject, pieces)) in std::mem::take(&mut self.referrers) {
             if self.known.contains(&subject) {
                 self.take(pieces)?;

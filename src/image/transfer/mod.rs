@@ -15,7 +15,7 @@ mod tree;
 pub use destination::write_file;
 pub use error::TransferError;
 pub use export::Export;
-pub use import::{Imported, import};
+pub use import::{Imported, import, survey};
 pub use names::Naming;
 
 /// Bytes a compressed or streamed archive may have when it is imported, once it is expanded: it is spooled to a file.
