@@ -17,10 +17,18 @@ const COMPRESSED_LIMIT: u64 = 512 << 20;
 /// Tells apart what one process spools at a time.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-#[derive(Debug)]
 pub(super) enum Source {
     File(File),
     Memory(Vec<u8>),
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(file) => file.fmt(out),
+            Self::Memory(bytes) => write!(out, "{} bytes", bytes.len()),
+        }
+    }
 }
 
 impl Source {

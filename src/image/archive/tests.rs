@@ -92,7 +92,7 @@ fn extended_headers_are_read() {
     for parts in [
         vec![pax(&[("path", BLOB), ("mtime", "1.5")]), entry("short", b"ab", b'0')],
         vec![entry("././@LongLink", format!("{BLOB}\0").as_bytes(), b'L'), entry("short", b"ab", b'0')],
-        vec![entry("g", b"19 comment=whatever\n", b'g'), entry(BLOB, b"ab", b'0')],
+        vec![entry("g", b"20 comment=whatever\n", b'g'), entry(BLOB, b"ab", b'0')],
         vec![pax(&[("size", "2"), ("path", BLOB)]), cut, padded(b"ab")],
         vec![header(BLOB, &big, b'0'), padded(b"ab")],
         vec![entry("./blobs/", b"", b'5'), entry(&format!("./blobs//sha256/./{}", &BLOB[13..]), b"ab", 0)],
@@ -129,7 +129,7 @@ fn hostile_archives_are_refused() {
         (archive(&[pax(&[("path", BLOB)]), pax(&[("path", "a")]), file()]), "two names or sizes"),
         (archive(&[entry("g", b"10 path=a\n", b'g'), file()]), "to all files"),
         (archive(&[pax(&[("size", "99999999999999999999")]), file()]), "no number"),
-        (archive(&[entry("x", b"9 path=a\n", b'x'), file()]), "malformed"),
+        (archive(&[entry("x", b"8 path=a\n", b'x'), file()]), "malformed"),
         (archive(&[entry("x", b"999999 path=a\n", b'x'), file()]), "malformed"),
         (archive(&[header(BLOB, &negative, b'0')]), "no number"),
         (archive(&[header(BLOB, &overflowing, b'0')]), "no number"),
