@@ -277,3 +277,28 @@ fn times_are_read() {
         assert_eq!(time::seconds(text), expected, "{text}");
     }
 }
+
+/// Archives damaged in random places end in an answer, whatever is wrong with them: the seeds of the fuzz target.
+#[test]
+fn damaged_archives_end_in_an_answer() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/archive");
+    let mut sound = 0;
+    for seed in std::fs::read_dir(folder).unwrap() {
+        let bytes = std::fs::read(seed.unwrap().path()).unwrap();
+        let read = |bytes: Vec<u8>| survey(&Files::Archive(Archive::of_bytes(Path::new("a.tar"), bytes)?), &Naming::default());
+        sound += usize::from(read(bytes.clone()).is_ok_and(|found| !found.images.is_empty()));
+        let mut random = fastrand::Rng::with_seed(bytes.len() as u64);
+        for _ in 0..2000 {
+            let mut damaged = bytes.clone();
+            for _ in 0..random.usize(1..6) {
+                let at = random.usize(..damaged.len());
+                damaged[at] = random.u8(..);
+                if random.u8(..) < 16 {
+                    damaged.truncate(at + 1);
+                }
+            }
+            let _ = read(damaged);
+        }
+    }
+    assert!(sound >= 6, "{sound} seeds are archives of images");
+}
