@@ -1,10 +1,12 @@
 //! Reads an OCI image layout: index, manifest of this machine's architecture, blobs. Trusts nothing but the layout's own
 //! `index.json`: every blob is bounded, and its size and digest are checked against the descriptor that led to it.
 
-use std::borrow::Cow;
+mod blob;
+mod files;
+mod strict;
+
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 
@@ -12,6 +14,8 @@ use super::GadgetImage;
 use super::archive::Archive;
 use super::error::ImageError;
 use super::pack::{BTFGEN_TYPE, CONFIG_TYPE, EBPF_TYPE, REF_NAME, VERSION, WASM_TYPE, digest_of};
+pub use blob::Blob;
+pub(super) use files::read_inside;
 
 /// Bytes an index or manifest may have.
 pub const DOCUMENT_LIMIT: u64 = 4 << 20;
@@ -102,7 +106,13 @@ impl Files<'_> {
 
     /// What `index.json` lists: images, and whatever else was put beside them.
     pub fn documents(&self) -> Result<Vec<Descriptor>, ImageError> {
-        let bytes = self.read("index.json", INDEX_LIMIT)?;
+        let index: ImageIndex = parsed("index.json", &self.read("index.json", DOCUMENT_LIMIT)?)?;
+        Ok(index.manifests().clone())
+    }
+
+    /// The same for a layout of our own, whose `index.json` may be as large as that and is not looked at for tricks.
+    pub fn documents_within(&self, limit: u64) -> Result<Vec<Descriptor>, ImageError> {
+        let bytes = self.read("index.json", limit)?;
         let index = ImageIndex::from_reader(&bytes[..]).map_err(|source| document("index.json", source))?;
         Ok(index.manifests().clone())
     }
@@ -112,25 +122,14 @@ impl Files<'_> {
         Ok(self.documents()?.into_iter().filter(|entry| *entry.media_type() == MediaType::ImageIndex).collect())
     }
 
-    /// Whether both files are there that make a layout of a folder or archive; `path` is its name in messages.
-    pub fn check(&self, path: &Path) -> Result<(), ImageError> {
-        let has = |name: &str| match self {
-            Self::Memory(files) => files.iter().any(|(known, _)| *known == name),
-            Self::Folder(folder) => folder.join(name).is_file(),
-            Self::Archive(archive) => archive.contains(name),
-        };
-        match ["oci-layout", "index.json"].into_iter().find(|name| !has(name)) {
-            None => Ok(()),
-            Some(missing) => Err(ImageError::Unusable {
-                path: path.to_owned(),
-                reason: format!("it is no OCI image layout: it has no file {missing:?}"),
-            }),
-        }
+    /// The index whose descriptor that is.
+    pub fn index(&self, root: &Descriptor) -> Result<ImageIndex, ImageError> {
+        parsed(&format!("index {}", root.digest()), &self.blob(root, "index", DOCUMENT_LIMIT)?)
     }
 
-    pub fn index(&self, root: &Descriptor) -> Result<ImageIndex, ImageError> {
-        let bytes = self.blob(root, "index", DOCUMENT_LIMIT)?;
-        ImageIndex::from_reader(&bytes[..]).map_err(|source| document(&format!("index {}", root.digest()), source))
+    /// The manifest whose descriptor that is.
+    pub fn manifest_of(&self, descriptor: &Descriptor) -> Result<ImageManifest, ImageError> {
+        parsed(&format!("manifest {}", descriptor.digest()), &self.blob(descriptor, "manifest", DOCUMENT_LIMIT)?)
     }
 
     /// The first manifest for the architecture; entries without a platform match nothing.
@@ -142,8 +141,7 @@ impl Files<'_> {
             let available = if available.is_empty() { "none".to_owned() } else { available.join(", ") };
             return Err(ImageError::NoManifest { reference: reference.to_owned(), architecture: architecture.to_owned(), available });
         };
-        let bytes = self.blob(chosen, "manifest", DOCUMENT_LIMIT)?;
-        ImageManifest::from_reader(&bytes[..]).map_err(|source| document(&format!("manifest {}", chosen.digest()), source))
+        self.manifest_of(chosen)
     }
 
     /// The config blob. An image without metadata has another type of config and gives empty metadata.
@@ -154,15 +152,10 @@ impl Files<'_> {
 
     /// A blob that is what its descriptor says and no larger than `limit` bytes.
     pub fn blob(&self, descriptor: &Descriptor, what: &'static str, limit: u64) -> Result<Vec<u8>, ImageError> {
+        let path = blob::path_of(descriptor, what, limit)?;
         let digest = descriptor.digest().to_string();
         let refused = |reason: String| ImageError::Blob { digest: digest.clone(), what, reason };
-        // The digest becomes part of a path: only the one form that cannot lead elsewhere is taken.
-        let hex = digest.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
-        let hex = hex.ok_or_else(|| refused("its digest is not SHA-256".to_owned()))?;
-        if descriptor.size() > limit {
-            return Err(refused(format!("{} bytes are more than the {limit} allowed", descriptor.size())));
-        }
-        let bytes = self.read(&format!("blobs/sha256/{hex}"), limit)?;
+        let bytes = self.read(&path, limit)?;
         if bytes.len() as u64 != descriptor.size() {
             return Err(refused(format!("it has {} bytes instead of {}", bytes.len(), descriptor.size())));
         }
@@ -170,40 +163,8 @@ impl Files<'_> {
         if found != digest {
             return Err(refused(format!("its content has the digest {found}")));
         }
-        Ok(bytes.into_owned())
+        Ok(bytes)
     }
-
-    /// A file of the layout, of which no more than `limit` bytes are read.
-    fn read(&self, path: &str, limit: u64) -> Result<Cow<'_, [u8]>, ImageError> {
-        let failed = |path: PathBuf, source| ImageError::Io { action: "read", path, source };
-        match self {
-            Self::Memory(files) => files
-                .iter()
-                .find(|(name, _)| *name == path)
-                .map(|(_, bytes)| Cow::Borrowed(*bytes))
-                .ok_or_else(|| failed(PathBuf::from(path), std::io::ErrorKind::NotFound.into())),
-            Self::Folder(folder) => {
-                let place = folder.join(path);
-                read_file(&place, limit).map(Cow::Owned).map_err(|source| failed(place, source))
-            }
-            Self::Archive(archive) => archive.read(path, limit).map(Cow::Owned),
-        }
-    }
-}
-
-/// A regular file of at most `limit` bytes.
-pub(super) fn read_file(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    // Opening a pipe would wait for somebody to write to it.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells "too large" from "just fits".
-    std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it is larger than {} MiB", limit >> 20)));
-    }
-    Ok(bytes)
 }
 
 fn set_once(slot: &mut Option<Vec<u8>>, bytes: Vec<u8>, layer: &Descriptor) -> Result<(), ImageError> {
@@ -219,4 +180,10 @@ fn set_once(slot: &mut Option<Vec<u8>>, bytes: Vec<u8>, layer: &Descriptor) -> R
 
 fn document(what: &str, source: oci_spec::OciSpecError) -> ImageError {
     ImageError::Document { what: what.to_owned(), source }
+}
+
+/// A document that means the same to everyone.
+fn parsed<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, ImageError> {
+    let read = strict::check(bytes).and_then(|()| serde_json::from_slice(bytes));
+    read.map_err(|source| document(what, source.into()))
 }

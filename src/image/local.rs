@@ -151,29 +151,31 @@ fn folder(path: &Path, reference: &str) -> Result<GadgetImage, ImageError> {
             "the folder is no OCI image layout (oci-layout, index.json) and has no compiled gadget (gadget.yaml, *.o)",
         ));
     }
-    let metadata = read(&metadata_path, MAX_METADATA)?;
+    let metadata = read(path, "gadget.yaml", MAX_METADATA)?;
     // Metadata alone makes a gadget that reads nothing but the host; with a source beside it, it has only not been compiled.
     if object.is_none() && ["program.bpf.c", "build.yaml"].iter().any(|source| path.join(source).exists()) {
         return Err(unusable(path, "there is a gadget.yaml and a source but no compiled object (*.o) beside it"));
     }
-    let ebpf = object.map(|object| read(&object, OBJECT_LIMIT)).transpose()?;
+    let ebpf = object.map(|object| read(path, &object, OBJECT_LIMIT)).transpose()?;
     Ok(GadgetImage { reference: reference.to_owned(), metadata, ebpf, ..GadgetImage::default() })
 }
 
-fn object(folder: &Path) -> Result<Option<PathBuf>, ImageError> {
+/// The name of the one object.
+fn object(folder: &Path) -> Result<Option<String>, ImageError> {
     let failed = |source| ImageError::Io { action: "list", path: folder.to_owned(), source };
     let entries = std::fs::read_dir(folder).map_err(failed)?;
-    let mut objects: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "o")).collect();
+    let is_object = |path: &PathBuf| path.extension().is_some_and(|e| e == "o");
+    let objects = entries.flatten().map(|e| e.path()).filter(is_object);
+    let mut objects: Vec<String> = objects.filter_map(|p| Some(p.file_name()?.to_string_lossy().into_owned())).collect();
     objects.sort();
-    let names = || objects.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).collect();
     match objects.as_slice() {
         [] | [_] => Ok(objects.into_iter().next()),
-        _ => Err(ImageError::Objects { folder: folder.to_owned(), objects: names() }),
+        _ => Err(ImageError::Objects { folder: folder.to_owned(), objects }),
     }
 }
 
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ImageError> {
-    super::layout::read_file(path, limit).map_err(|source| ImageError::Io { action: "read", path: path.to_owned(), source })
+fn read(folder: &Path, name: &str, limit: u64) -> Result<Vec<u8>, ImageError> {
+    super::layout::read_inside(folder, name, limit).map_err(|source| ImageError::Io { action: "read", path: folder.join(name), source })
 }
 
 fn unusable(path: &Path, reason: &str) -> ImageError {

@@ -20,6 +20,7 @@ pub mod store;
 mod stores;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 pub mod trust;
 
 pub use error::ImageError;

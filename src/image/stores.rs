@@ -37,6 +37,11 @@ impl Stores {
         self.folders.first().cloned().map(Store::at)
     }
 
+    /// All of them, in the order in which they are looked into.
+    pub fn all(&self) -> impl Iterator<Item = Store> {
+        self.folders.iter().cloned().map(Store::at)
+    }
+
     /// Exactly these layouts.
     pub fn of(folders: Vec<PathBuf>) -> Self {
         Stores { folders }
@@ -120,7 +125,7 @@ impl Stores {
     /// What the stores that can be read hold: their files, and all that they list.
     pub(super) fn contents(&self) -> Vec<(Files<'static>, Vec<Descriptor>)> {
         let files = self.folders.iter().map(|folder| Files::Folder(folder.clone()));
-        files.filter_map(|files| files.documents().ok().map(|all| (files, all))).collect()
+        files.filter_map(|files| files.documents_within(super::layout::INDEX_LIMIT).ok().map(|all| (files, all))).collect()
     }
 
     /// The names of all images, as they are stored.

@@ -6,6 +6,7 @@ mod export;
 mod import;
 mod inspect;
 mod list;
+mod moving;
 mod prune;
 mod pull;
 mod push;
