@@ -4,8 +4,30 @@ use std::collections::HashSet;
 
 /// Words that mean something to Mermaid, in some kind of diagram.
 const RESERVED: [&str; 24] = [
-    "end", "graph", "flowchart", "subgraph", "direction", "class", "classdef", "style", "linkstyle", "click", "default", "call", "href",
-    "participant", "actor", "box", "loop", "alt", "else", "opt", "par", "rect", "note", "activate",
+    "end",
+    "graph",
+    "flowchart",
+    "subgraph",
+    "direction",
+    "class",
+    "classdef",
+    "style",
+    "linkstyle",
+    "click",
+    "default",
+    "call",
+    "href",
+    "participant",
+    "actor",
+    "box",
+    "loop",
+    "alt",
+    "else",
+    "opt",
+    "par",
+    "rect",
+    "note",
+    "activate",
 ];
 /// Longest label.
 const MAX_LABEL: usize = 128;

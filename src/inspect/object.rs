@@ -130,7 +130,13 @@ impl<'a> Object<'a> {
             // An object that is not linked says -1 beside the name of the function.
             (Some(slots), Some(_)) => slots.checked_add(1)?.checked_mul(SLOT as i64)?,
             (Some(slots), None) => slots.checked_mul(SLOT as i64)?,
-            (None, Some(symbol)) if instruction.high.is_some() => if symbol.whole { i64::from(instruction.imm) } else { 0 },
+            (None, Some(symbol)) if instruction.high.is_some() => {
+                if symbol.whole {
+                    i64::from(instruction.imm)
+                } else {
+                    0
+                }
+            }
             (None, None) if instruction.high.is_some() && instruction.src == 4 => i64::from(instruction.imm).checked_mul(SLOT as i64)?,
             _ => return None,
         };

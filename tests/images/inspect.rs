@@ -49,7 +49,9 @@ fn all_keys_of_a_gadget_are_told() {
         "oci.tag",
     ];
     assert_eq!(all.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
-    for (key, kind) in [("ebpf.maps", "application/json"), ("ebpf.sequence", "text/mermaid"), ("oci.metadata", "text/yaml"), ("oci.tag", "text/plain")] {
+    for (key, kind) in
+        [("ebpf.maps", "application/json"), ("ebpf.sequence", "text/mermaid"), ("oci.metadata", "text/yaml"), ("oci.tag", "text/plain")]
+    {
         assert_eq!(all[key]["contentType"], kind);
     }
     assert!(all.as_object().unwrap().values().all(|entry| entry["content"].is_string()));
@@ -111,8 +113,10 @@ fn listings_have_the_instructions_that_llvm_finds() {
             let theirs = dumped.split(&section).nth(1).unwrap().split("\nDisassembly").next().unwrap();
             let theirs: Vec<_> = theirs.lines().filter_map(|line| line.split_once(":\t")).map(|(_, text)| plain(text)).collect();
             let source = program["Source"].as_str().unwrap();
-            let functions: Vec<_> = source.lines().filter(|line| line.ends_with(':') && !line.starts_with('L') && !line.starts_with(';')).collect();
-            let ours = source.lines().filter(|line| !line.starts_with("; ")).filter_map(|line| line.split_once(": ")).map(|(_, text)| plain(text));
+            let functions: Vec<_> =
+                source.lines().filter(|line| line.ends_with(':') && !line.starts_with('L') && !line.starts_with(';')).collect();
+            let ours =
+                source.lines().filter(|line| !line.starts_with("; ")).filter_map(|line| line.split_once(": ")).map(|(_, text)| plain(text));
             let ours: Vec<_> = ours.collect();
             // Functions out of other sections come behind, those of other programs of the section are not listed.
             assert!(functions.len() > 1 || contains(&theirs, &ours), "{gadget} {section} {ours:#?}\n{theirs:#?}");
@@ -154,7 +158,8 @@ fn paths_select() {
     assert_eq!(manifest("$.layers[0].mediaType", "jsonpretty"), format!("{layer}\n"));
     assert_eq!(manifest(".schemaVersion", "json"), "2\n");
     assert_eq!(inspect(&["trace_open", "--extra-info", "oci.metadata", "--jsonpath", ".name"]), "trace open\n");
-    let names: Vec<String> = serde_json::from_str(&inspect(&["trace_open", "--show-datasources", "--jsonpath", "[0].fields[*].fullName"])).unwrap();
+    let names: Vec<String> =
+        serde_json::from_str(&inspect(&["trace_open", "--show-datasources", "--jsonpath", "[0].fields[*].fullName"])).unwrap();
     for name in ["timestamp_raw", "timestamp", "proc", "proc.comm", "k8s.podName", "runtime.containerName"] {
         assert!(names.iter().any(|n| n == name), "{name} in {names:?}");
     }
@@ -168,7 +173,11 @@ fn data_sources_are_shown() {
         assert_eq!((&sources[0]["name"], &sources[0]["type"]), (&Value::from(name), &Value::from(kind)));
         let fields = sources[0]["fields"].as_array().unwrap();
         assert!(fields.iter().enumerate().all(|(i, field)| field.get("index").map_or(0, |n| n.as_u64().unwrap()) == i as u64));
-        assert!(fields.iter().all(|field| field["flags"].as_u64().unwrap_or_default() & 8 == 0 || field["fullName"].as_str().unwrap().contains('.')));
+        assert!(
+            fields
+                .iter()
+                .all(|field| field["flags"].as_u64().unwrap_or_default() & 8 == 0 || field["fullName"].as_str().unwrap().contains('.'))
+        );
     }
     assert!(inspect(&["trace_open", "--show-datasources", "-o", "yaml"]).starts_with("- name: open\n  type: 1\n"));
 }

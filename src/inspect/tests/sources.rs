@@ -65,7 +65,8 @@ fn maps_have_two_buffers() {
     let origin = Origin::MapIter { map, key_size: 12, value_size: 108, interval, count: 0, flush_on_stop: false };
     let found = described(&schema.finish(), &origin);
     assert_eq!(found[0]["type"], 2);
-    let place = |field: usize| [&found[0]["fields"][field]["payloadIndex"], &found[0]["fields"][field]["offs"]].map(serde_json::Value::as_u64);
+    let place =
+        |field: usize| [&found[0]["fields"][field]["payloadIndex"], &found[0]["fields"][field]["offs"]].map(serde_json::Value::as_u64);
     assert_eq!((place(0), place(1)), ([None, Some(2)], [Some(1), None]));
     assert_eq!(found[0]["fields"][1]["kind"], 0x1000_0008);
 }

@@ -28,10 +28,7 @@ fn module(body: &[u8]) -> Vec<u8> {
         b"\0asm\x01\0\0\0".to_vec(),
         // () -> i64
         section(1, &[&[0x60, 0, 1, 0x7e]]),
-        section(
-            2,
-            &[&import("ig", "gadgetLog", &[0, 0]), &import("env", "other", &[0, 0]), &import("env", "global", &[3, 0x7e, 0])],
-        ),
+        section(2, &[&import("ig", "gadgetLog", &[0, 0]), &import("env", "other", &[0, 0]), &import("env", "global", &[3, 0x7e, 0])]),
         section(3, &[&[0], &[0]]),
         // A constant 2, a variable 3.
         section(6, &[&[0x7e, 0, 0x42, 2, 0x0b], &[0x7e, 1, 0x42, 3, 0x0b]]),
@@ -65,7 +62,9 @@ fn versions_are_read_off() {
 /// A version that depends on anything else is not guessed: a variable, an imported value, a branch, endless recursion, another type.
 #[test]
 fn other_versions_are_unknown() {
-    for body in [&[0x23, 2, 0x0b][..], &[0x23, 0, 0x0b], &[0x10, 0, 0x0b], &[0x10, 2, 0x0b], &[0x41, 1, 0x0b], &[0x02, 0x7e, 0x42, 1, 0x0b, 0x0b]] {
+    for body in
+        [&[0x23, 2, 0x0b][..], &[0x23, 0, 0x0b], &[0x10, 0, 0x0b], &[0x10, 2, 0x0b], &[0x41, 1, 0x0b], &[0x02, 0x7e, 0x42, 1, 0x0b, 0x0b]]
+    {
         assert_eq!(version(body), "unknown", "{body:?}");
     }
     let empty = told(None, Some(b"\0asm\x01\0\0\0".to_vec()));
