@@ -11,17 +11,32 @@ use super::object::{Function, Object};
 const FUEL: usize = 20_000_000;
 /// Functions within functions.
 const MAX_DEPTH: usize = 8;
+/// Slots of a function that is followed; the kernel takes a million instructions of a whole program.
+const MAX_SLOTS: usize = 1 << 18;
 const REGISTERS: usize = 11;
 
-/// What is known of a register: the number of a map's symbol.
-type Register = Option<usize>;
-type Registers = [Register; REGISTERS];
+/// What is known of registers: the number of a map's symbol, or nothing.
+type Registers = [u32; REGISTERS];
+const NOTHING: u32 = u32::MAX;
 
 /// What is done to a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Access<'a> {
     pub map: &'a str,
     pub operation: &'static str,
+}
+
+/// What happens at an instruction.
+enum Step<'a> {
+    Access(Access<'a>),
+    Call(Function<'a>, Registers),
+}
+
+/// What was found, each once.
+#[derive(Default)]
+struct Found<'a> {
+    known: HashSet<Access<'a>>,
+    order: Vec<Access<'a>>,
 }
 
 /// Follows programs, one after the other.
@@ -37,30 +52,42 @@ impl<'o, 'a> Follower<'o, 'a> {
 
     /// What a program does to maps, in the order of its instructions. Each once.
     pub(super) fn accesses(&mut self, program: Function<'a>) -> Vec<Access<'a>> {
-        let mut found = Vec::new();
-        self.function(program, [None; REGISTERS], 0, &mut found);
-        let mut known = HashSet::new();
-        found.retain(|access| known.insert(*access));
-        found
+        let mut found = Found::default();
+        self.function(program, [NOTHING; REGISTERS], 0, &mut found);
+        found.order
     }
 
-    fn function(&mut self, function: Function<'a>, entry: Registers, depth: usize, found: &mut Vec<Access<'a>>) {
-        let states = self.states(&function, entry);
+    fn function(&mut self, function: Function<'a>, entry: Registers, depth: usize, found: &mut Found<'a>) {
+        if depth > MAX_DEPTH || function.code.len() / SLOT > MAX_SLOTS {
+            return;
+        }
+        for step in self.steps(&function, entry) {
+            match step {
+                Step::Access(access) if found.known.insert(access) => found.order.push(access),
+                Step::Access(_) => {}
+                Step::Call(called, arguments) if self.fuel > 0 => self.function(called, arguments, depth + 1, found),
+                Step::Call(..) => return,
+            }
+        }
+    }
+
+    /// Accesses and calls of a function, in the order of its instructions.
+    fn steps(&mut self, function: &Function<'a>, entry: Registers) -> Vec<Step<'a>> {
+        let states = self.states(function, entry);
+        let mut steps = Vec::new();
         for (slot, instruction) in Instruction::all(function.code) {
             let Some(Some(registers)) = states.get(slot) else { continue };
             if let Some((register, operation)) = instruction.helper().and_then(operation) {
-                let number = registers.get(register).copied().flatten();
-                let map = number.and_then(|number| self.object.symbols.get(number));
-                found.extend(map.map(|map| Access { map: map.name, operation }));
+                let map = registers.get(register).and_then(|number| self.object.symbols.get(*number as usize));
+                steps.extend(map.map(|map| Step::Access(Access { map: map.name, operation })));
             }
-            let place = function.place(slot);
-            let called = self.object.called(place, &instruction).filter(|_| depth < MAX_DEPTH && self.fuel > 0);
-            if let Some(called) = called {
+            if let Some(called) = self.object.called(function.place(slot), &instruction) {
                 // Of a function that is handed to a helper nobody knows what it will be given.
-                let arguments = if instruction.calls() { arguments(registers) } else { [None; REGISTERS] };
-                self.function(called, arguments, depth + 1, found);
+                let arguments = if instruction.calls() { arguments(registers) } else { [NOTHING; REGISTERS] };
+                steps.push(Step::Call(called, arguments));
             }
         }
+        steps
     }
 
     /// What is known in front of each slot that can be reached.
@@ -88,33 +115,41 @@ impl<'o, 'a> Follower<'o, 'a> {
 
     fn step(&self, function: &Function<'_>, slot: usize, instruction: &Instruction, mut registers: Registers) -> Registers {
         if instruction.calls() {
-            registers.iter_mut().take(6).for_each(|register| *register = None);
+            registers.iter_mut().take(6).for_each(|register| *register = NOTHING);
             return registers;
         }
         if !instruction.writes() {
             return registers;
         }
         let value = match instruction.copied() {
-            Some(from) => registers.get(usize::from(from)).copied().flatten(),
+            Some(from) => registers.get(usize::from(from)).copied(),
             None if instruction.high.is_some() => {
                 let number = self.object.symbol_at(function.place(slot));
-                number.filter(|number| self.object.symbols.get(*number).is_some_and(|symbol| self.object.is_map(symbol)))
+                let map = number.filter(|number| self.object.symbols.get(*number).is_some_and(|symbol| self.object.is_map(symbol)));
+                map.and_then(|number| u32::try_from(number).ok())
             }
             None => None,
         };
         if let Some(register) = registers.get_mut(usize::from(instruction.dst)) {
-            *register = value;
+            *register = value.unwrap_or(NOTHING);
         }
         registers
     }
 }
 
 fn join(a: Registers, b: Registers) -> Registers {
-    std::array::from_fn(|i| a.get(i).copied().flatten().filter(|map| b.get(i).copied().flatten() == Some(*map)))
+    let mut joined = a;
+    for (to, other) in joined.iter_mut().zip(b) {
+        if *to != other {
+            *to = NOTHING;
+        }
+    }
+    joined
 }
 
+/// The registers that a function is given: 1 to 5.
 fn arguments(registers: &Registers) -> Registers {
-    let mut arguments = [None; REGISTERS];
+    let mut arguments = [NOTHING; REGISTERS];
     for (to, from) in arguments.iter_mut().zip(registers).take(6).skip(1) {
         *to = *from;
     }

@@ -1,9 +1,9 @@
 //! Data sources as messages (`grpc-api.md` section 3: `DataSource`, `Field`), with the numbers that other programs know
-//! (`operators.md` section 1.2). Zero values are left out.
+//! (`operators.md` section 1.2).
 
-use std::collections::BTreeMap;
+mod message;
 
-use serde::Serialize;
+pub use message::{DataSource, FieldMessage};
 
 use crate::batch::{Element, Field, Kind, Schema, Source, SourceKind};
 use crate::gadget::Origin;
@@ -25,76 +25,6 @@ const EMPTY: u32 = 1;
 const HIDDEN: u32 = 4;
 const HAS_PARENT: u32 = 8;
 const STATIC_MEMBER: u32 = 16;
-
-/// A data source.
-#[derive(Debug, Default, Serialize, PartialEq, Eq)]
-pub struct DataSource {
-    /// Its name.
-    pub name: String,
-    /// 1: element by element; 2: arrays of elements.
-    #[serde(rename = "type")]
-    pub kind: u32,
-    /// Its fields, in the order of their addition.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<FieldMessage>,
-    /// Its tags.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
-    /// Its annotations.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-    /// Bit 0: big endian.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub flags: u32,
-}
-
-/// A field.
-#[derive(Debug, Default, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct FieldMessage {
-    /// The last part of its name.
-    pub name: String,
-    /// All of it.
-    pub full_name: String,
-    /// Position in the list.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub index: u32,
-    /// Which of an element's buffers it is in.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub payload_index: u32,
-    /// First byte there.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub offs: u32,
-    /// Bytes; 0 for any number.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub size: u32,
-    /// Bits: 1 no value, 4 hidden, 8 has a parent, 16 part of a struct.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub flags: u32,
-    /// Type of the value.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub kind: u32,
-    /// Its tags.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
-    /// Its annotations.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
-    /// Position of the parent, if it has one.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub parent: u32,
-    /// Sort key among columns.
-    #[serde(skip_serializing_if = "is_zero_signed")]
-    pub order: i32,
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-fn is_zero_signed(number: &i32) -> bool {
-    *number == 0
-}
 
 /// What is known of a data source.
 pub struct Described<'a> {
@@ -126,8 +56,8 @@ fn message(source: &Described<'_>) -> DataSource {
     }
 }
 
-/// Which buffer of an element a field is in: records of the kernel are one, keys and values of a map two, and every field that somebody adds
-/// has its own.
+/// Which buffer of an element a field is in: records of the kernel are one, keys and values of a map two, and every field that somebody
+/// adds has its own.
 struct Buffers {
     /// Where the values of a map begin in our rows.
     value_at: Option<u32>,

@@ -1,11 +1,16 @@
 //! `gadgetry image inspect`.
 
+mod path;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value;
-use serde_json_path::JsonPath;
+
+use path::Path;
 
 use super::StoreArgs;
 use crate::cli::exit::Failure;
@@ -153,47 +158,6 @@ fn ended(mut text: String) -> String {
     text
 }
 
-/// A JSONPath.
-struct Path {
-    text: String,
-    path: JsonPath,
-}
-
-impl Path {
-    fn parse(text: &str) -> Result<Self, Failure> {
-        let full = if text.starts_with('$') { text.to_owned() } else { format!("${text}") };
-        let path = JsonPath::parse(&full).map_err(|error| Failure::Usage(format!("read --jsonpath {text:?}: {error}")))?;
-        Ok(Path { text: full, path })
-    }
-
-    /// What it finds: the value itself if the path can mean only one, else a list.
-    fn find(&self, value: &Value) -> Result<Value, Failure> {
-        let mut found: Vec<Value> = self.path.query(value).all().into_iter().cloned().collect();
-        if !is_singular(&self.text) {
-            return Ok(Value::Array(found));
-        }
-        found.pop().ok_or_else(|| Failure::RunTime(format!("there is nothing at {}", self.text).into()))
-    }
-}
-
-/// Whether a path has nothing in it that could find several values: wildcards, descents, slices, lists, filters.
-fn is_singular(path: &str) -> bool {
-    let (mut quote, mut escaped, mut last) = (None, false, ' ');
-    for c in path.chars() {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some(_) if c == '\\' => escaped = true,
-            Some(mark) if c == mark => quote = None,
-            Some(_) => {}
-            None if matches!(c, '\'' | '"') => quote = Some(c),
-            None if matches!(c, '*' | '?' | ':' | ',') || (c == '.' && last == '.') => return false,
-            None => {}
-        }
-        last = if quote.is_some() { ' ' } else { c };
-    }
-    true
-}
-
 /// The data sources with the fields that a run would have.
 fn data_sources(image: &GadgetImage) -> Result<Vec<DataSource>, Failure> {
     let open = || gadget::open(image, "inspect").map_err(run_time);
@@ -216,43 +180,4 @@ fn data_sources(image: &GadgetImage) -> Result<Vec<DataSource>, Failure> {
         .map(|(source, schema)| Described { schema, origin: &source.origin, tags: opened.manifest.source(&source.name).tags })
         .collect();
     Ok(sources::messages(&described))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A path that can find several values gives a list, also when it finds one.
-    #[test]
-    fn singular_paths_are_told_from_others() {
-        for path in ["$", "$.a.b", "$[0].a", "$['a,*:']", r#"$["a\"..b"].c"#] {
-            assert!(is_singular(path), "{path}");
-        }
-        for path in ["$.*", "$[*]", "$..a", "$[0,1]", "$[0:2]", "$[?@.a]"] {
-            assert!(!is_singular(path), "{path}");
-        }
-    }
-
-    /// The value itself, a list, or an error that names the path.
-    #[test]
-    fn paths_find_values() {
-        let value = serde_json::json!({"layers": [{"mediaType": "a"}, {"mediaType": "b"}], "text": "x"});
-        let at = |path: &str| Path::parse(path).unwrap().find(&value);
-        assert_eq!(at(".layers[1].mediaType").unwrap(), "b");
-        assert_eq!(at("$.text").unwrap(), "x");
-        assert_eq!(at(".layers[*].mediaType").unwrap(), serde_json::json!(["a", "b"]));
-        assert_eq!(at(".none[*]").unwrap(), serde_json::json!([]));
-        assert!(matches!(at(".none"), Err(Failure::RunTime(error)) if error.to_string() == "there is nothing at $.none"));
-        assert!(matches!(Path::parse("layers["), Err(Failure::Usage(text)) if text.starts_with("read --jsonpath \"layers[\"")));
-    }
-
-    /// A text stands for itself in every form of output; everything else ends in one line break.
-    #[test]
-    fn texts_are_printed_as_they_are() {
-        for output in [Output::Json, Output::Jsonpretty, Output::Yaml] {
-            assert_eq!(render(&Value::from("a\nb"), output).unwrap(), "a\nb\n");
-        }
-        assert_eq!(render(&serde_json::json!([1]), Output::Json).unwrap(), "[1]\n");
-        assert_eq!(render(&serde_json::json!(["a"]), Output::Yaml).unwrap(), "- a\n");
-    }
 }

@@ -81,8 +81,9 @@ fn programs_are_listed() {
 fn maps_and_variables_are_told() {
     let Some(object) = object() else { return };
     let info = told(Some(object), None);
-    let maps = serde_json::json!([{"Name": "events", "Type": "RingBuf"}, {"Name": "jumps", "Type": "ProgramArray"}, {"Name": "start", "Type": "Hash"}]);
-    assert_eq!(json(&info, "ebpf.maps"), maps);
+    let map = |name: &str, kind: &str| serde_json::json!({"Name": name, "Type": kind});
+    let maps = [map("events", "RingBuf"), map("jumps", "ProgramArray"), map("start", "Hash")];
+    assert_eq!(json(&info, "ebpf.maps").as_array().unwrap(), &maps);
     let variables = json(&info, "ebpf.variables");
     assert!(variables.as_array().unwrap().contains(&serde_json::json!({"Name": "wanted", "Offset": 0, "Size": 4, "Map": ".rodata"})));
     assert!(variables.as_array().unwrap().contains(&serde_json::json!({"Name": "seen", "Offset": 0, "Size": 8, "Map": ".bss"})));
