@@ -13,6 +13,8 @@ const FUEL: usize = 20_000_000;
 const MAX_DEPTH: usize = 8;
 /// Slots of a function that is followed; the kernel takes a million instructions of a whole program.
 const MAX_SLOTS: usize = 1 << 18;
+/// Different accesses of a program that are told.
+const MAX_ACCESSES: usize = 4096;
 const REGISTERS: usize = 11;
 
 /// What is known of registers: the number of a map's symbol, or nothing.
@@ -63,7 +65,7 @@ impl<'o, 'a> Follower<'o, 'a> {
         }
         for step in self.steps(&function, entry) {
             match step {
-                Step::Access(access) if found.known.insert(access) => found.order.push(access),
+                Step::Access(access) if found.order.len() < MAX_ACCESSES && found.known.insert(access) => found.order.push(access),
                 Step::Access(_) => {}
                 Step::Call(called, arguments) if self.fuel > 0 => self.function(called, arguments, depth + 1, found),
                 Step::Call(..) => return,

@@ -1,6 +1,6 @@
 //! Names and labels that Mermaid takes, whatever the object says.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Words that mean something to Mermaid, in some kind of diagram.
 const RESERVED: [&str; 24] = [
@@ -36,6 +36,8 @@ const MAX_LABEL: usize = 128;
 #[derive(Default)]
 pub(super) struct Ids {
     taken: HashSet<String>,
+    /// The next number behind a name that several want.
+    numbers: HashMap<String, usize>,
 }
 
 impl Ids {
@@ -49,10 +51,10 @@ impl Ids {
             id = format!("n_{id}");
         }
         let mut unique = id.clone();
-        let mut number = 2;
+        let number = self.numbers.entry(id.clone()).or_insert(1);
         while !self.taken.insert(unique.clone()) {
+            *number += 1;
             unique = format!("{id}_{number}");
-            number += 1;
         }
         unique
     }
