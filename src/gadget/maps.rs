@@ -1,6 +1,6 @@
 //! BTF-defined maps: what `.maps` says about a map.
 
-use super::btf::{Btf, BtfError, Kind};
+use super::btf::{Btf, BtfError, DatasecEntry, Kind};
 
 /// `BPF_MAP_TYPE_HASH`.
 pub(super) const HASH: u32 = 1;
@@ -33,6 +33,19 @@ pub(super) fn find(btf: &Btf<'_>, name: &str) -> Result<Option<Map>, BtfError> {
         }
     }
     Ok(None)
+}
+
+/// Names and types (`BPF_MAP_TYPE_*`) of all maps that the object declares; 0 for a type that it does not say.
+///
+/// # Errors
+/// When a declaration is broken.
+pub fn kinds(btf: &Btf<'_>) -> Result<Vec<(String, u32)>, BtfError> {
+    let Some(section) = btf.find(".maps", Kind::Datasec) else { return Ok(Vec::new()) };
+    let kind = |entry: DatasecEntry| {
+        let variable = btf.get(entry.type_id)?;
+        Ok((btf.string(variable.name)?.to_owned(), read(btf, variable.word)?.kind))
+    };
+    btf.get(section)?.entries().map(kind).collect()
 }
 
 fn read(btf: &Btf<'_>, id: u32) -> Result<Map, BtfError> {

@@ -25,6 +25,7 @@ use std::time::Duration;
 pub use configure::ConfigureError;
 pub use error::GadgetError;
 pub use manifest::{Annotation, Manifest};
+pub use maps::kinds as map_kinds;
 pub use open::{open, open_annotated};
 pub use params::{ParamError, ParamKind, ParamSpec};
 pub use schema::FieldsError;

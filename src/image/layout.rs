@@ -44,6 +44,8 @@ pub enum Files<'a> {
 pub struct Parts {
     /// Digest of the index.
     pub digest: String,
+    /// The manifest chosen, byte for byte.
+    pub manifest: Vec<u8>,
     /// Annotations of the manifest chosen.
     pub annotations: BTreeMap<String, String>,
     /// `gadget.yaml`.
@@ -60,8 +62,8 @@ impl Parts {
     /// The image they make. Its version is what it says of itself, else `tag`, else its digest.
     pub(super) fn into_image(self, reference: String, tag: Option<String>) -> GadgetImage {
         let version = self.annotations.get(VERSION).cloned().or(tag).unwrap_or_else(|| self.digest.clone());
-        let Parts { digest, annotations, metadata, ebpf, wasm, btfgen } = self;
-        GadgetImage { reference, digest, version, annotations, metadata, ebpf, wasm, btfgen }
+        let Parts { digest, manifest, annotations, metadata, ebpf, wasm, btfgen } = self;
+        GadgetImage { reference, digest, version, manifest, annotations, metadata, ebpf, wasm, btfgen }
     }
 }
 
@@ -84,9 +86,10 @@ impl Files<'_> {
             return Err(ImageError::NotAnIndex { reference: reference.to_owned(), media_type: root.media_type().to_string() });
         }
         let index = self.index(root)?;
-        let manifest = self.manifest(&index, reference, architecture)?;
+        let (bytes, manifest) = self.manifest(&index, reference, architecture)?;
         let mut parts = Parts {
             digest: root.digest().to_string(),
+            manifest: bytes,
             annotations: manifest.annotations().clone().unwrap_or_default().into_iter().collect(),
             metadata: self.metadata(manifest.config())?,
             ebpf: None,
@@ -132,8 +135,8 @@ impl Files<'_> {
         parsed(&format!("manifest {}", descriptor.digest()), &self.blob(descriptor, "manifest", DOCUMENT_LIMIT)?)
     }
 
-    /// The first manifest for the architecture; entries without a platform match nothing.
-    fn manifest(&self, index: &ImageIndex, reference: &str, architecture: &str) -> Result<ImageManifest, ImageError> {
+    /// The first manifest for the architecture, as bytes and read; entries without a platform match nothing.
+    fn manifest(&self, index: &ImageIndex, reference: &str, architecture: &str) -> Result<(Vec<u8>, ImageManifest), ImageError> {
         let made_for = |entry: &Descriptor| entry.platform().as_ref().map(|platform| platform.architecture().to_string());
         let chosen = index.manifests().iter().find(|entry| made_for(entry).as_deref() == Some(architecture));
         let Some(chosen) = chosen else {
@@ -141,7 +144,9 @@ impl Files<'_> {
             let available = if available.is_empty() { "none".to_owned() } else { available.join(", ") };
             return Err(ImageError::NoManifest { reference: reference.to_owned(), architecture: architecture.to_owned(), available });
         };
-        self.manifest_of(chosen)
+        let bytes = self.blob(chosen, "manifest", DOCUMENT_LIMIT)?;
+        let manifest = parsed(&format!("manifest {}", chosen.digest()), &bytes)?;
+        Ok((bytes, manifest))
     }
 
     /// The config blob. An image without metadata has another type of config and gives empty metadata.

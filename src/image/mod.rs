@@ -40,6 +40,8 @@ pub struct GadgetImage {
     pub digest: String,
     /// What the image says of itself, else its tag, else its digest.
     pub version: String,
+    /// The manifest of this machine's architecture, byte for byte; empty for what was no image, such as a folder with an object.
+    pub manifest: Vec<u8>,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
     /// `gadget.yaml`; empty for an image without.

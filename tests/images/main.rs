@@ -4,19 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod cosign;
-mod cosign;
-mod cosign;
-mod build;
-mod build;
-mod cosign;
-mod build;
-mod cosign;
 mod build;
 mod cosign;
 mod harness;
 mod hostile_layouts;
 mod hostile_registry;
+mod inspect;
 mod login;
 mod notation;
 mod registry;

@@ -9,7 +9,7 @@ const MAX_RECORD: usize = 256;
 
 /// One of the three lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum List {
+pub(crate) enum List {
     Functions,
     Lines,
     Relocations,
@@ -30,7 +30,7 @@ impl List {
 
 /// The records of one section in one list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
+pub(crate) struct Block {
     /// Offset of the section's name in BTF.
     pub section: u32,
     /// The records, each of the list's record length.
@@ -38,10 +38,10 @@ pub(super) struct Block {
 }
 
 /// A list: length of a record, and the blocks.
-pub(super) type Blocks = (usize, Vec<Block>);
+pub(crate) type Blocks = (usize, Vec<Block>);
 
 /// Reads one list.
-pub(super) fn read(data: &[u8], list: List) -> Result<Blocks, PrepareError> {
+pub(crate) fn read(data: &[u8], list: List) -> Result<Blocks, PrepareError> {
     let broken = || malformed(".BTF.ext section");
     let header = u32_at(data, 4).ok_or_else(broken)? as usize;
     if u32_at(data, 0).map(|word| word & 0xffff) != Some(MAGIC) || header > data.len() {

@@ -7,7 +7,7 @@ mod clock;
 mod datasec;
 mod edit;
 mod error;
-mod extension;
+pub(crate) mod extension;
 mod flexible;
 mod host;
 mod kconfig;
