@@ -15,7 +15,7 @@ use super::archive::Archive;
 use super::error::ImageError;
 use super::pack::{BTFGEN_TYPE, CONFIG_TYPE, EBPF_TYPE, REF_NAME, VERSION, WASM_TYPE, digest_of};
 pub use blob::Blob;
-pub(super) use files::read_inside;
+pub(super) use files::{read_file, read_inside};
 
 /// Bytes an index or manifest may have.
 pub const DOCUMENT_LIMIT: u64 = 4 << 20;

@@ -58,30 +58,19 @@ impl Stores {
     }
 
     /// The store that has the image, and its root there.
-    ///
-    /// # Errors
-    /// When a store cannot be read.
-    pub(super) fn find(&self, wanted: &Reference) -> Result<Option<(Store, Descriptor)>, ImageError> {
-        for (folder, (_, roots)) in self.folders.iter().filter_map(|folder| Some((folder, read(folder)?))) {
-            if let Some(root) = roots.into_iter().find(|root| is_meant(root, wanted)) {
-                return Ok(Some((Store::at(folder.clone()), root)));
-            }
-        }
-        Ok(None)
+    pub(super) fn find(&self, wanted: &Reference) -> Option<(Store, Descriptor)> {
+        let name = wanted.to_string();
+        let word = wanted.digest.as_deref().unwrap_or(&name);
+        self.folders.iter().find_map(|folder| Some((Store::at(folder.clone()), find(folder, word, &|root| is_meant(root, wanted))?)))
     }
 
     /// The store that has the image with exactly this digest, its root and its name there.
-    ///
-    /// # Errors
-    /// When a store cannot be read.
-    pub(super) fn located(&self, digest: &str) -> Result<Option<(Store, Descriptor, String)>, ImageError> {
-        for (folder, (_, roots)) in self.folders.iter().filter_map(|folder| Some((folder, read(folder)?))) {
-            if let Some(root) = roots.into_iter().find(|root| root.digest().to_string() == digest) {
-                let name = name_of(&root).unwrap_or_default().to_owned();
-                return Ok(Some((Store::at(folder.clone()), root, name)));
-            }
-        }
-        Ok(None)
+    pub(super) fn located(&self, digest: &str) -> Option<(Store, Descriptor, String)> {
+        self.folders.iter().find_map(|folder| {
+            let root = find(folder, digest, &|root| root.digest().as_ref() == digest)?;
+            let name = name_of(&root).unwrap_or_default().to_owned();
+            Some((Store::at(folder.clone()), root, name))
+        })
     }
 
     /// The image with exactly this digest, and its name there.

@@ -165,6 +165,7 @@ fn data_sources(image: &GadgetImage) -> Result<Vec<DataSource>, Failure> {
     let plan = GadgetPlan {
         name: opened.identity.instance.clone(),
         image: image.reference.clone(),
+        digest: None,
         params: BTreeMap::new(),
         buffer: None,
         containers: Selector::default(),

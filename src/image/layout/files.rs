@@ -62,6 +62,15 @@ pub(in crate::image) fn read_inside(folder: &Path, path: &str, limit: u64) -> io
     bounded(open_inside(folder, path)?, limit)
 }
 
+/// A regular file of at most `limit` bytes, at a place of our own.
+pub(in crate::image) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for somebody to write to it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    bounded(File::open(path)?, limit)
+}
+
 fn bounded(file: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // One byte more than allowed tells "too large" from "just fits".

@@ -1,93 +1,20 @@
 //! The one way from a name to an image that may run: find it, pull it if that is wanted, check the rules and the signature, open it.
 
-use std::path::PathBuf;
+mod check;
+mod settings;
+
 use std::sync::Arc;
 
 use oci_spec::image::Descriptor;
 
 use super::error::ImageError;
-use super::layout::Files;
-use super::local::{self, Found};
 use super::reference::{Names, Reference};
 use super::registry::{self, Progress, Registry, Silent};
 use super::store::Store;
 use super::stores::{Stores, data_dir};
-use super::trust::{self, Policy, Subject, TrustError, cosign, notation};
-use super::{GadgetImage, compile, embedded, is_digest, not_found, suggestion};
-
-/// When an image is pulled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Pull {
-    /// Each time, whatever is here.
-    Always,
-    /// When it is not here.
-    #[default]
-    Missing,
-    /// Never.
-    Never,
-}
-
-/// How images are found, pulled and checked. Equality tells whether any of that changed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// The data directory that was given; none: the usual one.
-    pub data_dir: Option<PathBuf>,
-    /// How names are completed.
-    pub names: Names,
-    /// How registries are spoken to.
-    pub registries: registry::Options,
-    /// Whether images must be signed. Those built into the program need no signature.
-    pub verify: bool,
-    /// Public keys, PEM; empty: that of upstream's project.
-    pub public_keys: Vec<String>,
-    /// Certificates for notation, PEM.
-    pub notation_certificates: Vec<String>,
-    /// Trust policy for notation, JSON.
-    pub notation_policy: Option<String>,
-    /// The allowed gadgets; empty: all.
-    pub allowed: Vec<String>,
-    /// Whether a needed pull is an error.
-    pub disallow_pulling: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            data_dir: None,
-            names: Names::default(),
-            registries: registry::Options::default(),
-            verify: true,
-            public_keys: Vec::new(),
-            notation_certificates: Vec::new(),
-            notation_policy: None,
-            allowed: Vec::new(),
-            disallow_pulling: false,
-        }
-    }
-}
-
-impl Settings {
-    /// The rules.
-    ///
-    /// # Errors
-    /// When a key, certificate or policy document cannot be used.
-    pub fn policy(&self) -> Result<Policy, TrustError> {
-        let mut policy = Policy { required: self.verify, allowed: self.allowed.clone(), ..Policy::default() };
-        if !self.public_keys.is_empty() {
-            policy.keys = self.public_keys.iter().map(|text| cosign::PublicKey::parse(text)).collect::<Result<_, _>>()?;
-        }
-        policy.notation = match (&self.notation_policy, self.notation_certificates.is_empty()) {
-            (Some(document), false) => Some(notation::Trust::new(&self.notation_certificates, document)?),
-            (None, true) => None,
-            _ => {
-                let reason = "certificates and a trust policy belong together".to_owned();
-                return Err(TrustError::Material { what: "notation".to_owned(), reason });
-            }
-        };
-        Ok(policy)
-    }
-}
+use super::trust::{Allowance, Policy, TrustError};
+use super::{GadgetImage, compile, embedded, is_digest, local, not_found, suggestion};
+pub use settings::{Pull, Settings};
 
 /// The images of this machine and of the registries.
 pub struct Images {
@@ -147,7 +74,7 @@ impl Images {
             return self.open_path(reference, architecture);
         }
         if is_digest(reference) {
-            let (store, root, name) = self.stores.located(reference)?.ok_or_else(|| not_found(reference, reference, &self.stores))?;
+            let (store, root, name) = self.stores.located(reference).ok_or_else(|| not_found(reference, reference, &self.stores))?;
             let wanted = self.names.parse(&name).unwrap_or_else(|_| nameless(Some(reference)));
             return self.open_stored(&wanted, &store, &root, architecture);
         }
@@ -184,7 +111,7 @@ impl Images {
             return Ok(None);
         }
         let wanted = self.names.parse(reference)?;
-        let Some((store, root)) = self.stores.find(&Reference { digest: Some(digest.to_owned()), ..wanted.clone() })? else {
+        let Some((store, root)) = self.stores.find(&Reference { digest: Some(digest.to_owned()), ..wanted.clone() }) else {
             return Ok(None);
         };
         self.open_stored(&wanted, &store, &root, compile::go_architecture(std::env::consts::ARCH)).map(Some)
@@ -198,34 +125,13 @@ impl Images {
         Ok(parts.into_image(name, wanted.tag.clone()))
     }
 
-    fn open_path(&self, reference: &str, architecture: &str) -> Result<GadgetImage, ImageError> {
-        let refused = |error: TrustError| ImageError::Refused { reference: reference.to_owned(), source: error.into() };
-        let found = local::find(reference)?;
-        let failed = |source| ImageError::Io { action: "find", path: found.path().to_owned(), source };
-        self.policy.allow_path(&std::fs::canonicalize(found.path()).map_err(failed)?).map_err(refused)?;
-        match found {
-            Found::Folder { image, .. } if self.policy.required => Err(refused(TrustError::Unsigned { reference: image.reference })),
-            Found::Folder { image, .. } => Ok(*image),
-            Found::Layout { files, listed, root, name, .. } => {
-                let parsed = Reference::parse(&name).ok();
-                if self.policy.required {
-                    let nameless = nameless(None);
-                    let known = parsed.as_ref().unwrap_or(&nameless);
-                    self.verify(&subject(&name, known, &root), &files, &listed, known).map_err(refused)?;
-                }
-                let tag = parsed.and_then(|parsed| parsed.tag);
-                Ok(files.parts(&root, &name, architecture)?.into_image(name, tag))
-            }
-        }
-    }
-
     /// The root of the image in one of the stores, pulled where that is wanted.
     fn obtain(&self, wanted: &Reference, pull: Pull) -> Result<(Store, Descriptor), ImageError> {
-        if !self.policy.asks_for_digest() {
-            self.allow(wanted, wanted.digest.as_deref())?;
+        if self.policy.allowance(wanted, None) == Allowance::Refused {
+            self.allow(wanted, None)?;
         }
         if pull != Pull::Always
-            && let Some(found) = self.stores.find(wanted)?
+            && let Some(found) = self.stores.find(wanted)
         {
             return Ok(found);
         }
@@ -249,7 +155,9 @@ impl Images {
         blocking(async {
             let digest = match &wanted.digest {
                 Some(digest) => Some(digest.clone()),
-                None if self.policy.asks_for_digest() => Some(registry.digest(wanted).await.map_err(failed)?),
+                None if self.policy.allowance(wanted, None) == Allowance::DependsOnDigest => {
+                    Some(registry.digest(wanted).await.map_err(failed)?)
+                }
                 None => None,
             };
             self.allow(wanted, digest.as_deref())?;
@@ -265,51 +173,6 @@ impl Images {
     fn allow(&self, wanted: &Reference, digest: Option<&str>) -> Result<(), ImageError> {
         self.policy.allow(wanted, digest).map_err(|error| refusal(wanted, error))
     }
-
-    /// Whether a stored image is signed as the rules want it. Answers are kept; signatures that are not here are fetched once.
-    fn verify_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor) -> Result<(), ImageError> {
-        if !self.policy.required {
-            return Ok(());
-        }
-        let (digest, policy) = (root.digest().to_string(), self.policy.fingerprint());
-        let own = self.stores.own();
-        if let Some(by) = own.as_ref().and_then(|own| own.verified(&digest, &policy)) {
-            tracing::debug!(image = %wanted, by, "image was verified before");
-            return Ok(());
-        }
-        let subject = subject(&wanted.to_string(), wanted, root);
-        let mut result = self.verify(&subject, &store.files(), &store.roots()?, wanted);
-        if let Some(own) = own.as_ref().filter(|_| result.is_err() && !self.disallow_pulling)
-            && self.fetch_signatures(wanted, &digest, own)
-        {
-            result = self.verify(&subject, &own.files(), &own.roots()?, wanted);
-        }
-        let verified = result.map_err(|error| refusal(wanted, error))?;
-        tracing::debug!(image = %wanted, digest, by = verified.by, "image verified");
-        if let Some(own) = own {
-            own.keep_verified(&digest, &policy, &verified.by);
-        }
-        Ok(())
-    }
-
-    fn verify(&self, subject: &Subject, files: &Files<'_>, roots: &[Descriptor], name: &Reference) -> Result<trust::Verified, TrustError> {
-        let unreadable =
-            |error: ImageError| TrustError::Unverified { reference: subject.reference.clone(), reasons: vec![error.to_string()] };
-        self.policy.verify(subject, &trust::artifacts(files, roots, name, &subject.digest).map_err(unreadable)?)
-    }
-
-    /// Whether signatures came that were not there before.
-    fn fetch_signatures(&self, wanted: &Reference, digest: &str, store: &Store) -> bool {
-        let failed = |error| self.not_pulled(wanted, error);
-        let registry = Registry::new(self.registries.clone()).map_err(failed);
-        match registry.and_then(|registry| blocking(async { registry.pull_signatures(wanted, digest, store).await.map_err(failed) })) {
-            Ok(count) => count > 0,
-            Err(error) => {
-                tracing::debug!(image = %wanted, error = &error as &dyn std::error::Error, "no signatures could be fetched");
-                false
-            }
-        }
-    }
 }
 
 /// For an image without a name: it belongs to no repository.
@@ -319,16 +182,6 @@ fn nameless(digest: Option<&str>) -> Reference {
 
 fn refusal(wanted: &Reference, error: TrustError) -> ImageError {
     ImageError::Refused { reference: wanted.to_string(), source: error.into() }
-}
-
-fn subject(name: &str, reference: &Reference, root: &Descriptor) -> Subject {
-    Subject {
-        reference: name.to_owned(),
-        repository: reference.name(),
-        digest: root.digest().to_string(),
-        size: root.size(),
-        media_type: root.media_type().to_string(),
-    }
 }
 
 /// Runs a future to its end, from wherever: on a thread and runtime of its own.

@@ -1,0 +1,82 @@
+//! Signatures: an image that the rules want signed is opened only when it is.
+
+use oci_spec::image::Descriptor;
+
+use super::{Images, blocking, nameless, refusal};
+use crate::image::layout::Files;
+use crate::image::local::{self, Found};
+use crate::image::reference::Reference;
+use crate::image::registry::Registry;
+use crate::image::store::Store;
+use crate::image::trust::{self, Subject, TrustError};
+use crate::image::{GadgetImage, ImageError};
+
+impl Images {
+    /// Opens what is at a place on disk.
+    pub(super) fn open_path(&self, reference: &str, architecture: &str) -> Result<GadgetImage, ImageError> {
+        let refused = |error: TrustError| ImageError::Refused { reference: reference.to_owned(), source: error.into() };
+        let found = local::find(reference)?;
+        let failed = |source| ImageError::Io { action: "find", path: found.path().to_owned(), source };
+        self.policy.allow_path(&std::fs::canonicalize(found.path()).map_err(failed)?).map_err(refused)?;
+        match found {
+            Found::Folder { image, .. } if self.policy.required => Err(refused(TrustError::Unsigned { reference: image.reference })),
+            Found::Folder { image, .. } => Ok(*image),
+            Found::Layout { files, listed, root, name, .. } => {
+                let parsed = Reference::parse(&name).ok();
+                if self.policy.required {
+                    let nameless = nameless(None);
+                    let known = parsed.as_ref().unwrap_or(&nameless);
+                    self.verify(&Subject { reference: name.clone(), ..Subject::of(known, &root) }, &files, &listed, known)
+                        .map_err(refused)?;
+                }
+                let tag = parsed.and_then(|parsed| parsed.tag);
+                Ok(files.parts(&root, &name, architecture)?.into_image(name, tag))
+            }
+        }
+    }
+
+    /// Whether a stored image is signed as the rules want it. Answers are kept; signatures that are not here are fetched once.
+    pub(super) fn verify_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor) -> Result<(), ImageError> {
+        if !self.policy.required {
+            return Ok(());
+        }
+        let (digest, policy) = (root.digest().to_string(), self.policy.fingerprint());
+        let own = self.stores.own();
+        if let Some(by) = own.as_ref().and_then(|own| own.verified(&digest, &policy)) {
+            tracing::debug!(image = %wanted, by, "image was verified before");
+            return Ok(());
+        }
+        let subject = Subject::of(wanted, root);
+        let mut result = self.verify(&subject, &store.files(), &store.roots()?, wanted);
+        if let Some(own) = own.as_ref().filter(|_| result.is_err() && !self.disallow_pulling)
+            && self.fetch_signatures(wanted, &digest, own)
+        {
+            result = self.verify(&subject, &own.files(), &own.roots()?, wanted);
+        }
+        let verified = result.map_err(|error| refusal(wanted, error))?;
+        tracing::debug!(image = %wanted, digest, by = verified.by, "image verified");
+        if let Some(own) = own {
+            own.keep_verified(&digest, &policy, &verified.by);
+        }
+        Ok(())
+    }
+
+    fn verify(&self, subject: &Subject, files: &Files<'_>, roots: &[Descriptor], name: &Reference) -> Result<trust::Verified, TrustError> {
+        let unreadable =
+            |error: ImageError| TrustError::Unverified { reference: subject.reference.clone(), reasons: vec![error.to_string()] };
+        self.policy.verify(subject, &trust::artifacts(files, roots, name, &subject.digest).map_err(unreadable)?)
+    }
+
+    /// Whether signatures came that were not there before.
+    fn fetch_signatures(&self, wanted: &Reference, digest: &str, store: &Store) -> bool {
+        let failed = |error| self.not_pulled(wanted, error);
+        let registry = Registry::new(self.registries.clone()).map_err(failed);
+        match registry.and_then(|registry| blocking(async { registry.pull_signatures(wanted, digest, store).await.map_err(failed) })) {
+            Ok(count) => count > 0,
+            Err(error) => {
+                tracing::debug!(image = %wanted, error = &error as &dyn std::error::Error, "no signatures could be fetched");
+                false
+            }
+        }
+    }
+}
