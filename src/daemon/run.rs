@@ -74,6 +74,9 @@ struct Daemon {
 
 impl Daemon {
     async fn start(plan: Plan, logging: &Logging, cancel: &CancellationToken) -> Result<Self, DaemonError> {
+        if !plan.images.verify {
+            tracing::warn!("image verification is off");
+        }
         let inventory = Inventory::new();
         let ledger = Arc::new(Ledger::default());
         let listeners = Arc::new(Listeners::default());

@@ -12,13 +12,13 @@ use serde_json::Value;
 
 use path::Path;
 
-use super::StoreArgs;
+use super::{RegistryArgs, StoreArgs};
 use crate::cli::exit::Failure;
-use crate::cli::output;
+use crate::cli::{output, progress, value};
 use crate::config::GadgetPlan;
 use crate::container::Selector;
 use crate::gadget;
-use crate::image::{self, GadgetImage};
+use crate::image::{GadgetImage, Images, Pull, Settings};
 use crate::inspect::sources::{self, DataSource, Described};
 use crate::inspect::{self, Addendum, JSON, YAML};
 use crate::pipeline;
@@ -58,8 +58,13 @@ pub(super) struct Args {
     /// Print the data sources with their fields
     #[arg(long)]
     show_datasources: bool,
+    /// When to pull the image: always, missing or never
+    #[arg(long, value_name = "WHEN", value_parser = value::pull, default_value = "missing", help_heading = "Image")]
+    pull: Pull,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,7 +91,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::Usage("--jsonpath needs --extra-info or --show-datasources".to_owned()));
     }
     let path = args.jsonpath.as_deref().map(Path::parse).transpose()?;
-    let image = image::open_in(&args.image, &args.store.stores()).map_err(run_time)?;
+    let image = open(args)?;
     let text = match (&args.extra_info, args.show_datasources) {
         (_, true) => find(json(&data_sources(&image)?)?, path.as_ref(), args.output)?,
         (Some(key), _) => {
@@ -100,6 +105,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         }
     };
     output::write(text.as_bytes())
+}
+
+/// Looking at an image runs nothing of it, so it need not be signed.
+fn open(args: &Args) -> Result<GadgetImage, Failure> {
+    let settings =
+        Settings { data_dir: args.store.data_dir.clone(), registries: args.registry.options(), verify: false, ..Settings::default() };
+    let images = Images::new(&settings).map_err(run_time)?.with_progress(progress::transfers().into());
+    images.open(&args.image, args.pull).map_err(run_time)
 }
 
 fn run_time(error: impl std::error::Error + 'static) -> Failure {

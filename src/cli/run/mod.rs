@@ -49,6 +49,9 @@ pub(super) fn run(found: &peek::Peek, arguments: &[OsString]) -> Result<(), Fail
     let first = Cli::try_parse_from(&found.known)?;
     let super::Command::Run(lenient) = first.command else { return Err(nothing_to_run()) };
     start_log(&lenient, &first.log)?;
+    if !lenient.verify_image {
+        tracing::warn!("image verification is off");
+    }
     let images = Arc::new(Images::new(&lenient.images()).map_err(run_time)?.with_progress(progress::transfers().into()));
     let image = images.open(&lenient.image, lenient.pull).map_err(run_time)?;
     let opened = open(&image, &lenient)?;

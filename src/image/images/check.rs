@@ -1,15 +1,21 @@
 //! Signatures: an image that the rules want signed is opened only when it is.
 
+use std::time::Duration;
+
 use oci_spec::image::Descriptor;
 
-use super::{Images, blocking, nameless, refusal};
+use super::{Images, Pull, blocking, nameless, refusal};
 use crate::image::layout::Files;
 use crate::image::local::{self, Found};
 use crate::image::reference::Reference;
-use crate::image::registry::Registry;
+use crate::image::registry::{Patience, Registry};
 use crate::image::store::Store;
 use crate::image::trust::{self, Subject, TrustError};
 use crate::image::{GadgetImage, ImageError};
+
+/// For signatures that may well not exist, while somebody waits.
+const HASTE: Patience =
+    Patience { attempts: 2, first_wait: Duration::from_millis(300), longest_wait: Duration::from_secs(2), stall: Duration::from_secs(10) };
 
 impl Images {
     /// Opens what is at a place on disk.
@@ -35,12 +41,14 @@ impl Images {
         }
     }
 
-    /// Whether a stored image is signed as the rules want it. Answers are kept; signatures that are not here are fetched once.
-    pub(super) fn verify_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor) -> Result<(), ImageError> {
+    /// Whether a stored image is signed as the rules want it. Answers are kept; signatures that are not here are fetched once, where the
+    /// network may be asked.
+    pub(super) fn verify_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor, pull: Pull) -> Result<(), ImageError> {
         if !self.policy.required {
             return Ok(());
         }
-        let (digest, policy) = (root.digest().to_string(), self.policy.fingerprint());
+        // Trust policies go by repository: what holds for one need not hold for another.
+        let (digest, policy) = (root.digest().to_string(), format!("{} {}", self.policy.fingerprint(), wanted.name()));
         let own = self.stores.own();
         if let Some(by) = own.as_ref().and_then(|own| own.verified(&digest, &policy)) {
             tracing::debug!(image = %wanted, by, "image was verified before");
@@ -48,7 +56,7 @@ impl Images {
         }
         let subject = Subject::of(wanted, root);
         let mut result = self.verify(&subject, &store.files(), &store.roots()?, wanted);
-        if let Some(own) = own.as_ref().filter(|_| result.is_err() && !self.disallow_pulling)
+        if let Some(own) = own.as_ref().filter(|_| result.is_err() && !self.disallow_pulling && pull != Pull::Never)
             && self.fetch_signatures(wanted, &digest, own)
         {
             result = self.verify(&subject, &own.files(), &own.roots()?, wanted);
@@ -70,7 +78,7 @@ impl Images {
     /// Whether signatures came that were not there before.
     fn fetch_signatures(&self, wanted: &Reference, digest: &str, store: &Store) -> bool {
         let failed = |error| self.not_pulled(wanted, error);
-        let registry = Registry::new(self.registries.clone()).map_err(failed);
+        let registry = Registry::new(self.registries.clone()).map(|registry| registry.with_patience(HASTE)).map_err(failed);
         match registry.and_then(|registry| blocking(async { registry.pull_signatures(wanted, digest, store).await.map_err(failed) })) {
             Ok(count) => count > 0,
             Err(error) => {

@@ -33,9 +33,6 @@ impl Images {
     /// When a key, certificate or policy document cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, ImageError> {
         let policy = settings.policy().map_err(|error| ImageError::Access(error.into()))?;
-        if !policy.required {
-            tracing::warn!("image verification is off");
-        }
         let data = settings.data_dir.as_deref();
         let registries = registry::Options { data: data_dir(data).unwrap_or_default(), ..settings.registries.clone() };
         Ok(Images {
@@ -76,7 +73,7 @@ impl Images {
         if is_digest(reference) {
             let (store, root, name) = self.stores.located(reference).ok_or_else(|| not_found(reference, reference, &self.stores))?;
             let wanted = self.names.parse(&name).unwrap_or_else(|_| nameless(Some(reference)));
-            return self.open_stored(&wanted, &store, &root, architecture);
+            return self.open_stored(&wanted, &store, &root, pull);
         }
         let wanted = self.names.parse(reference)?;
         if pull != Pull::Always
@@ -86,7 +83,7 @@ impl Images {
             return Ok(parts.into_image(wanted.to_string(), wanted.tag.clone()));
         }
         let (store, root) = self.obtain(&wanted, pull)?;
-        self.open_stored(&wanted, &store, &root, architecture)
+        self.open_stored(&wanted, &store, &root, pull)
     }
 
     /// Opens what was opened before and had that digest, without asking a registry.
@@ -114,14 +111,14 @@ impl Images {
         let Some((store, root)) = self.stores.find(&Reference { digest: Some(digest.to_owned()), ..wanted.clone() }) else {
             return Ok(None);
         };
-        self.open_stored(&wanted, &store, &root, compile::go_architecture(std::env::consts::ARCH)).map(Some)
+        self.open_stored(&wanted, &store, &root, Pull::Never).map(Some)
     }
 
-    fn open_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor, architecture: &str) -> Result<GadgetImage, ImageError> {
+    fn open_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor, pull: Pull) -> Result<GadgetImage, ImageError> {
         self.allow(wanted, Some(root.digest().as_ref()))?;
-        self.verify_stored(wanted, store, root)?;
+        self.verify_stored(wanted, store, root, pull)?;
         let name = if wanted.domain.is_empty() { root.digest().to_string() } else { wanted.to_string() };
-        let parts = store.files().parts(root, &name, architecture)?;
+        let parts = store.files().parts(root, &name, compile::go_architecture(std::env::consts::ARCH))?;
         Ok(parts.into_image(name, wanted.tag.clone()))
     }
 
