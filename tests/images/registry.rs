@@ -119,8 +119,13 @@ fn client_certificate() {
     let asks = format!("clientcas: [{}/ca.crt], certificate:", dir.display());
     let config = config.replace(&format!("127.0.0.1:{old}"), &format!("127.0.0.1:{port}")).replace("certificate:", &asks);
     std::fs::write(dir.join("mutual.yml"), config.replace("/data}", "/mutual}")).unwrap();
-    let mut server =
-        Command::new("docker-registry").arg("serve").arg(dir.join("mutual.yml")).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut server = Command::new("docker-registry")
+        .arg("serve")
+        .arg(dir.join("mutual.yml"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     crate::support::wait_for(10, "the registry", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     let host = format!("localhost:{port}");
     let certificates = dir.join("certs");

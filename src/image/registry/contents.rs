@@ -88,7 +88,7 @@ pub(super) fn wanted(descriptor: &Descriptor, what: String, limit: u64) -> Resul
 }
 
 fn bounded(descriptor: &Descriptor, what: &str, limit: u64) -> Result<(), String> {
-    if !is_digest(&descriptor.digest().to_string()) {
+    if !is_digest(descriptor.digest().as_ref()) {
         return Err(format!("the digest of its {what} is not SHA-256"));
     }
     if descriptor.size() > limit {

@@ -83,9 +83,7 @@ impl Fault {
         if let Some(reason) = tls(error) {
             let text = causes(error);
             return match reason {
-                Tls::NotTls => {
-                    Fault::Final(format!("it does not speak TLS ({text}); if that is meant to be: --insecure-registries {host}"))
-                }
+                Tls::Plain => Fault::Final(format!("it does not speak TLS ({text}); if that is meant to be: --insecure-registries {host}")),
                 Tls::UnknownIssuer => Fault::Final(format!(
                     "its certificate is of an unknown authority; a *.crt of that authority belongs into {certificates}, or name its folder with --cert-dir"
                 )),
@@ -137,7 +135,7 @@ pub(super) fn said(body: &[u8]) -> Option<String> {
 }
 
 enum Tls {
-    NotTls,
+    Plain,
     UnknownIssuer,
     WantsCertificate,
     Certificate,
@@ -152,7 +150,7 @@ fn tls(error: &reqwest::Error) -> Option<Tls> {
         let found = one.downcast_ref::<E>().or_else(|| one.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<E>());
         if let Some(found) = found {
             return Some(match found {
-                E::InvalidMessage(_) => Tls::NotTls,
+                E::InvalidMessage(_) => Tls::Plain,
                 E::InvalidCertificate(CertificateError::UnknownIssuer) => Tls::UnknownIssuer,
                 E::InvalidCertificate(_) => Tls::Certificate,
                 E::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::HandshakeFailure) => Tls::WantsCertificate,

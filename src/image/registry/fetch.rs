@@ -1,13 +1,11 @@
 //! Documents and blobs out of a repository: bounded, with further attempts, blobs from where the last attempt ended.
 
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE};
 use reqwest::{Method, Response, StatusCode};
 
 use super::Progress;
 use super::attempts::Attempts;
+use super::body::{self, Pace};
 use super::error::RegistryError;
 use super::fault::Fault;
 use super::remote::{Ask, Remote};
@@ -16,9 +14,6 @@ use crate::image::store::{Incoming, Staging};
 /// Types of what a reference may resolve to: those of images, and those that are refused with a word about what they are.
 const DOCUMENTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
-/// Bytes a second that an attempt must bring at least, over as long as a stall may last.
-const SLOWEST: u64 = 1 << 10;
-
 /// A document.
 #[derive(Debug)]
 pub(super) struct Document {
@@ -187,54 +182,11 @@ async fn document(remote: &Remote, ask: &Ask, limit: u64) -> Result<Document, Fa
     }
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
-    Ok(Document { bytes: body(response, limit, remote.link.patience.stall).await?, media_type })
-}
-
-/// The whole body, if it has no more than `limit` bytes.
-pub(super) async fn body(mut response: Response, limit: u64, stall: Duration) -> Result<Vec<u8>, Fault> {
-    let too_large = || Fault::Wrong(format!("it has more than the {limit} bytes allowed"));
-    if response.content_length().is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    let (mut bytes, mut pace) = (Vec::new(), Pace::new(stall));
-    while let Some(part) = pace.next(&mut response).await? {
-        if bytes.len() as u64 + part.len() as u64 > limit {
-            return Err(too_large());
-        }
-        bytes.extend_from_slice(&part);
-    }
-    Ok(bytes)
+    Ok(Document { bytes: body::whole(response, limit, remote.link.patience.stall).await?, media_type })
 }
 
 /// From which byte on a partial answer is.
 fn begins_at(response: &Response) -> Option<u64> {
     let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     text.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
-}
-
-/// Watches that bytes come, and that they don't drip.
-struct Pace {
-    stall: Duration,
-    since: Instant,
-    bytes: u64,
-}
-
-impl Pace {
-    fn new(stall: Duration) -> Self {
-        Pace { stall, since: Instant::now(), bytes: 0 }
-    }
-
-    async fn next(&mut self, response: &mut Response) -> Result<Option<Bytes>, Fault> {
-        let part = tokio::time::timeout(self.stall, response.chunk()).await.map_err(|_| Fault::stalled(self.stall))?;
-        let part = part.map_err(|error| Fault::passing(format!("the connection broke: {}", super::fault::causes(&error))))?;
-        self.bytes += part.as_ref().map_or(0, |part| part.len() as u64);
-        if part.is_some() && self.since.elapsed() >= self.stall {
-            let rate = self.bytes as f64 / self.since.elapsed().as_secs_f64();
-            if rate < SLOWEST as f64 {
-                return Err(Fault::passing(format!("it is too slow: {rate:.0} bytes a second")));
-            }
-            (self.since, self.bytes) = (Instant::now(), 0);
-        }
-        Ok(part)
-    }
 }

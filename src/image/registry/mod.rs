@@ -7,12 +7,14 @@
 //! is spoken to by reqwest alone. Attempts, waits and what an error says are the same for both ([`attempts`], [`fault`]).
 
 mod attempts;
+mod body;
 pub mod certificates;
 pub mod check;
 mod contents;
 mod error;
 mod fault;
 mod fetch;
+mod link;
 mod place;
 mod progress;
 mod pull;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RANGE, WWW_AUTHENTICATE};
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
 use super::Options;
@@ -13,38 +13,14 @@ use super::attempts::{Patience, Task};
 use super::certificates::{Certificates, certificates};
 use super::check::challenges;
 use super::error::RegistryError;
-use super::fault::{self, Fault};
+use super::fault::Fault;
+use super::link::Link;
 use super::place::Place;
 use super::token;
 use crate::image::auth::{AuthFile, Credentials};
 
 /// Redirects that are followed.
 const REDIRECTS: u32 = 5;
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// Who we say that we are.
-pub(super) const USER_AGENT: &str = concat!("gadgetry/", env!("CARGO_PKG_VERSION"));
-
-/// The way to a registry.
-#[derive(Debug, Clone)]
-pub(super) struct Link {
-    /// Follows no redirects by itself: what goes along is decided at each.
-    pub client: Client,
-    pub plain: bool,
-    pub patience: Patience,
-    pub host: String,
-    /// Where certificates for it are looked for.
-    certificates: String,
-}
-
-impl Link {
-    /// A connection that did not come about, or broke.
-    pub fn broken(&self, error: &reqwest::Error) -> Fault {
-        Fault::of_connection(error, &self.host, &self.certificates)
-    }
-}
-
 /// What proves who asks.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Proof {
@@ -89,18 +65,12 @@ impl Remote {
     /// Prepares connections; makes none.
     pub async fn new(place: Place, options: &Options, file: &AuthFile, patience: Patience, writes: bool) -> Result<Self, RegistryError> {
         let found = certificates(options.cert_dir.as_deref(), &place.host)?;
-        let setup = |reason: String| RegistryError::Setup { registry: place.host.clone(), reason };
-        let client = client(&place, &found).map_err(|error| setup(fault::causes(&error)))?;
+        let link = Link::new(&place, &found, options.cert_dir.as_deref(), patience)?;
         let credentials = if place.plain { Credentials::Anonymous } else { credentials(file, &place).await? };
-        let certificates = match &options.cert_dir {
-            Some(folder) => folder.display().to_string(),
-            None => format!("/etc/gadgetry/certs.d/{}", place.host),
-        };
         let proof = match &credentials {
             Credentials::Bearer(token) => Some(Proof::Bearer(token.reveal().to_owned())),
             _ => None,
         };
-        let link = Link { client, plain: place.plain, patience, host: place.host.clone(), certificates };
         Ok(Remote { place, link, certificates: found, writes, credentials, proof: Mutex::new(proof), introduced: AtomicBool::new(false) })
     }
 
@@ -232,25 +202,6 @@ fn bearer(token: &str) -> Result<HeaderValue, Fault> {
         .map_err(|_| Fault::Final("the token has characters that no header can have".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn client(place: &Place, found: &Certificates) -> Result<Client, reqwest::Error> {
-    // An error says that there is a provider already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let new = || Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent(USER_AGENT).connect_timeout(CONNECT);
-    // Over HTTP/1 it is told when a server wants a client certificate, and there is less that a hostile one could do.
-    let mut builder = new().http1_only();
-    if place.plain {
-        // Plain text must work where there are no system certificates, which the default looks for.
-        return builder.build().or_else(|_| new().tls_certs_only([]).build());
-    }
-    for pem in &found.authorities {
-        builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
-    }
-    if let Some(pem) = &found.identity {
-        builder = builder.identity(reqwest::Identity::from_pem(pem)?);
-    }
-    builder.build()
 }
 
 /// Files and credential helpers are waited for elsewhere.

@@ -141,7 +141,7 @@ async fn referrer(fetch: Fetch<'_>, entry: &Descriptor, subject: &str, stage: &S
         return Err(refused(format!("it is about {}", about.as_deref().unwrap_or("nothing"))));
     }
     layers(fetch, &manifest, &bytes, stage).await?;
-    let mut root = descriptor(&entry.digest().to_string(), size, MediaType::ImageManifest).map_err(refused)?;
+    let mut root = descriptor(entry.digest().as_ref(), size, MediaType::ImageManifest).map_err(refused)?;
     root.set_artifact_type(Some(kind));
     root.set_annotations(Some(HashMap::from([(SUBJECT.to_owned(), subject.to_owned())])));
     Ok(Some(root))

@@ -4,9 +4,9 @@
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, Url};
 
+use super::body;
 use super::fault::Fault;
-use super::fetch;
-use super::remote::Link;
+use super::link::Link;
 use crate::image::auth::Credentials;
 
 /// Bytes a token server's answer may have.
@@ -47,7 +47,7 @@ pub(super) async fn token(
         let fault = Fault::of_answer(response, link.patience.stall).await;
         return Err(of_server(fault, &host));
     }
-    let bytes = fetch::body(response, ANSWER_LIMIT, link.patience.stall).await.map_err(|fault| of_server(fault, &host))?;
+    let bytes = body::whole(response, ANSWER_LIMIT, link.patience.stall).await.map_err(|fault| of_server(fault, &host))?;
     let answer: Option<Answer> = serde_json::from_slice(&bytes).ok();
     let token = answer.and_then(|answer| answer.token.or(answer.access_token)).filter(|token| !token.is_empty());
     token.ok_or_else(|| Fault::Final(format!("its token server {host} answers with something that is no token")))

@@ -18,7 +18,8 @@ use rustls_pki_types::pem::PemObject;
 
 use super::Progress;
 use super::fault::Fault;
-use super::remote::{Ask, Proof, Remote, USER_AGENT};
+use super::link::USER_AGENT;
+use super::remote::{Ask, Proof, Remote};
 
 /// Bytes that are handed over at a time.
 const PIECE: usize = 64 << 10;

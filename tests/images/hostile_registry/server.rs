@@ -18,7 +18,6 @@ pub struct Request {
     /// First byte asked for.
     pub from: Option<usize>,
     pub authorization: Option<String>,
-    pub body: Vec<u8>,
     /// How many requests of that method and path came before.
     pub before: usize,
 }
@@ -105,7 +104,7 @@ fn read(stream: TcpStream, all: &Mutex<Vec<Request>>) -> Option<(Request, TcpStr
     let from = headers.get("range").map(|range| range.strip_prefix("bytes=").unwrap().trim_end_matches('-').parse().unwrap());
     let mut all = all.lock().unwrap();
     let before = all.iter().filter(|known| known.method == method && known.path == path).count();
-    let request = Request { method, path, from, authorization: headers.remove("authorization"), body, before };
+    let request = Request { method, path, from, authorization: headers.remove("authorization"), before };
     all.push(request.clone());
     Some((request, stream))
 }
