@@ -168,7 +168,15 @@ fn other_tools_read_our_store() {
     let hex: String = Sha256::digest(raw.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(digest, format!("sha256:{hex}"));
     let copy = gadgetry.data.path().join("copy");
-    foreign(Command::new("skopeo").args(["--insecure-policy", "copy", "-q", "--all", &source, &format!("oci:{}:there", copy.display())]));
+    foreign(Command::new("skopeo").args([
+        "--insecure-policy",
+        "copy",
+        "-q",
+        "--all",
+        "--preserve-digests",
+        &source,
+        &format!("oci:{}:there", copy.display()),
+    ]));
     let files = Files::Folder(copy);
     let root = files.roots().unwrap().remove(0);
     assert_eq!(root.digest().to_string(), digest);
