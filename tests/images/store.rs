@@ -38,7 +38,7 @@ fn order() -> Option<(u64, PathBuf)> {
 /// Stores an image of one blob of its own under that name.
 fn store_one(store: &Store, name: &str, content: &str) {
     let staging = store.stage().unwrap();
-    let mut put = |kind: &str, bytes: &[u8]| {
+    let put = |kind: &str, bytes: &[u8]| {
         let digest = staging.put(bytes).unwrap();
         serde_json::json!({"mediaType": kind, "digest": digest, "size": bytes.len()})
     };
