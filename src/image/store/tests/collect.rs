@@ -9,7 +9,7 @@ fn is_whole(store: &Store, root: &Descriptor) {
 }
 
 fn has(store: &Store, root: &Descriptor) -> bool {
-    blob_path(&store.folder, &root.digest().to_string()).unwrap().exists()
+    blob_path(&store.folder, root.digest().as_ref()).unwrap().exists()
 }
 
 /// Nothing that a root leads to is collected: indexes, manifests, signatures in every form, what two images share.
@@ -56,7 +56,7 @@ fn removing_the_last_name_collects() {
     let (one, two) = (add(&store, &full("one"), b"1"), add(&store, &full("two"), b"2"));
     let signatures = [sign_in_every_way(&store, &one, "one"), sign_in_every_way(&store, &two, "two")];
     store.tag(&full("one"), &full("again")).unwrap();
-    store.keep_verified(&one.digest().to_string(), "p", "by");
+    store.keep_verified(one.digest().as_ref(), "p", "by");
     assert_eq!(store.remove(&full("one")).unwrap(), Pruned::default());
     is_whole(&store, &one);
     assert!(matches!(store.remove(&full("one")), Err(ImageError::Absent { .. })));
@@ -64,7 +64,7 @@ fn removing_the_last_name_collects() {
     assert_eq!(pruned.blobs, 5 + 6);
     assert!(!signatures[0].iter().chain([&one]).any(|root| has(&store, root)));
     assert!(signatures[1].iter().all(|root| has(&store, root)));
-    assert_eq!(store.verified(&one.digest().to_string(), "p"), None);
+    assert_eq!(store.verified(one.digest().as_ref(), "p"), None);
     is_whole(&store, &two);
     assert_eq!(store.roots().unwrap().len(), 4);
     assert_eq!(store.prune().unwrap(), Pruned::default());
@@ -95,7 +95,7 @@ fn what_cannot_be_read_stops_the_collection() {
     let before = blobs(&store);
     let index = store.files().index(&one).unwrap();
     for victim in [&one, &index.manifests()[0]] {
-        let path = blob_path(&store.folder, &victim.digest().to_string()).unwrap();
+        let path = blob_path(&store.folder, victim.digest().as_ref()).unwrap();
         let whole = fs::read(&path).unwrap();
         fs::write(&path, [b" ", &whole[1..]].concat()).unwrap();
         for error in [store.prune().unwrap_err(), store.garbage().unwrap_err()] {
@@ -104,7 +104,7 @@ fn what_cannot_be_read_stops_the_collection() {
         assert_eq!(blobs(&store), before);
         fs::write(&path, whole).unwrap();
     }
-    let path = blob_path(&store.folder, &one.digest().to_string()).unwrap();
+    let path = blob_path(&store.folder, one.digest().as_ref()).unwrap();
     fs::remove_file(&path).unwrap();
     assert!(matches!(store.prune(), Err(ImageError::Unclear { .. })), "a root that is not there");
     assert_eq!(store.remove(&full("two")).unwrap(), Pruned::default());
@@ -120,7 +120,7 @@ fn what_was_never_there_is_not_missed() {
     let (_dir, store) = store();
     let one = add(&store, &full("one"), b"1");
     let index = store.files().index(&one).unwrap();
-    fs::remove_file(blob_path(&store.folder, &index.manifests()[1].digest().to_string()).unwrap()).unwrap();
+    fs::remove_file(blob_path(&store.folder, index.manifests()[1].digest().as_ref()).unwrap()).unwrap();
     let odd = store.folder.join("blobs/sha256/README");
     fs::write(&odd, b"").unwrap();
     assert_eq!(store.prune().unwrap().blobs, 1, "only the object of the other architecture");

@@ -58,7 +58,7 @@ fn other_digests_lead_nowhere() {
     let one = add(&store, &full("one"), b"1");
     let text = fs::read_to_string(store.folder.join("index.json")).unwrap();
     let other = format!("sha512:{}", "0".repeat(128));
-    fs::write(store.folder.join("index.json"), text.replace(&one.digest().to_string(), &other)).unwrap();
+    fs::write(store.folder.join("index.json"), text.replace(one.digest().as_ref(), &other)).unwrap();
     let root = store.named(&full("one")).unwrap().unwrap();
     assert!(store.files().index(&root).unwrap_err().to_string().contains("not SHA-256"));
     assert!(matches!(store.prune(), Err(ImageError::Unclear { .. })));
@@ -76,7 +76,7 @@ fn a_name_that_is_there_twice_goes_at_once() {
     store.remove(&full("one")).unwrap();
     assert_eq!(store.roots().unwrap(), []);
     store.prune().unwrap();
-    assert!(!blob_path(&store.folder, &two.digest().to_string()).unwrap().exists());
+    assert!(!blob_path(&store.folder, two.digest().as_ref()).unwrap().exists());
 }
 
 /// Documents that go round in circles, in depth or in number without end are not followed.

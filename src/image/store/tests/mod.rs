@@ -116,7 +116,7 @@ fn what_is_stored_is_found() {
     let (one, two) = (add(&store, &full("one"), b"1"), add(&store, &full("two"), b"2"));
     assert_eq!(store.named(&full("two")).unwrap().unwrap().digest(), two.digest());
     assert_eq!(store.named(&full("three")).unwrap(), None);
-    assert_eq!(store.by_digest(&one.digest().to_string()).unwrap().unwrap().digest(), one.digest());
+    assert_eq!(store.by_digest(one.digest().as_ref()).unwrap().unwrap().digest(), one.digest());
     let parts = store.files().parts(&store.named(&full("one")).unwrap().unwrap(), "one", "amd64").unwrap();
     assert_eq!(parts.ebpf.as_deref(), Some(&b"1"[..]));
     let newer = add(&store, &full("one"), b"newer");
@@ -156,7 +156,7 @@ fn an_image_gets_further_names() {
     assert!(!store.folder.exists(), "nothing is made for nothing");
     let one = add(&store, &full("one"), b"1");
     store.tag(&full("one"), "quay.io/me/two:v1").unwrap();
-    store.tag(&one.digest().to_string(), "quay.io/me/three:v1").unwrap();
+    store.tag(one.digest().as_ref(), "quay.io/me/three:v1").unwrap();
     assert_eq!(names(&store), [full("one"), "quay.io/me/three:v1".to_owned(), "quay.io/me/two:v1".to_owned()]);
     assert!(matches!(store.tag(&full("two"), "quay.io/me/two:v1"), Err(ImageError::Absent { .. })));
 }
@@ -184,7 +184,7 @@ fn referrers_are_found() {
     let (one, two) = (add(&store, &full("one"), b"1"), add(&store, &full("two"), b"2"));
     let signatures = sign_in_every_way(&store, &one, "");
     sign_in_every_way(&store, &two, "two");
-    let found: Vec<_> = store.referrers(&one.digest().to_string()).unwrap().iter().map(|root| root.digest().clone()).collect();
+    let found: Vec<_> = store.referrers(one.digest().as_ref()).unwrap().iter().map(|root| root.digest().clone()).collect();
     assert_eq!(found, [signatures[0].digest().clone(), signatures[1].digest().clone()]);
 }
 
@@ -195,7 +195,7 @@ fn the_size_counts_each_blob_once() {
     let one = add(&store, &full("one"), b"1");
     let sum = blobs(&store).iter().map(|name| fs::metadata(store.folder.join("blobs/sha256").join(name)).unwrap().len()).sum();
     assert_eq!(Store::size(&store.files(), &one), Some(sum));
-    fs::remove_file(blob_path(&store.folder, &one.digest().to_string()).unwrap()).unwrap();
+    fs::remove_file(blob_path(&store.folder, one.digest().as_ref()).unwrap()).unwrap();
     assert_eq!(Store::size(&store.files(), &one), None);
 }
 
