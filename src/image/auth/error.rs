@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::document::Fault;
+use super::fault::Fault;
 use super::helper::HelperError;
 
 /// Credentials could not be read or kept. Messages leave out their `source`, and all that is secret.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::AuthError;
-use super::document::{Document, Fault};
+use super::document::Document;
+use super::fault::Fault;
 
 /// Largest file that is read, in bytes.
 pub const LIMIT: u64 = 1 << 20;

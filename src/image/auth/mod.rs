@@ -2,6 +2,7 @@
 
 mod document;
 mod error;
+mod fault;
 mod file;
 mod helper;
 mod keys;
@@ -12,8 +13,9 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use document::{Document, Fault, Login};
+pub use document::{Document, Login};
 pub use error::AuthError;
+pub use fault::Fault;
 pub use file::LIMIT;
 use helper::Helper;
 pub use helper::HelperError;
@@ -55,12 +57,12 @@ impl AuthFile {
     /// # Errors
     /// When a file that was named does not exist.
     pub fn find(named: Option<&Path>, data: &Path) -> Result<Self, AuthError> {
-        Places::of_process(named, data).to_read().map(Self::at)
+        Places::of_process(named, data).read().map(Self::at)
     }
 
     /// The file to write: the one named, else that of `REGISTRY_AUTH_FILE`, else `config.json` below `data`. It need not exist.
     pub fn to_write(named: Option<&Path>, data: &Path) -> Self {
-        Self::at(Places::of_process(named, data).to_write())
+        Self::at(Places::of_process(named, data).written())
     }
 
     /// Exactly this one.

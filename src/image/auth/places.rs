@@ -32,7 +32,7 @@ impl Places {
     }
 
     /// The file that is read.
-    pub(super) fn to_read(self) -> Result<PathBuf, AuthError> {
+    pub(super) fn read(self) -> Result<PathBuf, AuthError> {
         if let Some(path) = self.named {
             return existing(path, "--authfile");
         }
@@ -46,7 +46,7 @@ impl Places {
     }
 
     /// The file that is written.
-    pub(super) fn to_write(self) -> PathBuf {
+    pub(super) fn written(self) -> PathBuf {
         self.named.or(self.variable).unwrap_or(self.default)
     }
 }

@@ -28,25 +28,25 @@ fn places_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let mut places = Places { default: path("ours"), others: vec![path("upstream"), path("docker")], ..Places::default() };
-    assert_eq!(places.clone().to_read().unwrap(), path("ours"));
+    assert_eq!(places.clone().read().unwrap(), path("ours"));
     write(&path("docker"), "{}");
-    assert_eq!(places.clone().to_read().unwrap(), path("docker"));
+    assert_eq!(places.clone().read().unwrap(), path("docker"));
     write(&path("upstream"), "{}");
-    assert_eq!(places.clone().to_read().unwrap(), path("upstream"));
-    assert_eq!(places.clone().to_write(), path("ours"));
+    assert_eq!(places.clone().read().unwrap(), path("upstream"));
+    assert_eq!(places.clone().written(), path("ours"));
     write(&path("ours"), "{}");
-    assert_eq!(places.clone().to_read().unwrap(), path("ours"));
+    assert_eq!(places.clone().read().unwrap(), path("ours"));
     places.variable = Some(path("variable"));
-    let error = places.clone().to_read().unwrap_err();
+    let error = places.clone().read().unwrap_err();
     assert!(matches!(&error, AuthError::Absent { by: "REGISTRY_AUTH_FILE", .. }), "{error}");
-    assert_eq!(places.clone().to_write(), path("variable"));
+    assert_eq!(places.clone().written(), path("variable"));
     write(&path("variable"), "{}");
-    assert_eq!(places.clone().to_read().unwrap(), path("variable"));
+    assert_eq!(places.clone().read().unwrap(), path("variable"));
     places.named = Some(path("named"));
-    assert!(matches!(places.clone().to_read(), Err(AuthError::Absent { by: "--authfile", .. })));
-    assert_eq!(places.clone().to_write(), path("named"));
+    assert!(matches!(places.clone().read(), Err(AuthError::Absent { by: "--authfile", .. })));
+    assert_eq!(places.clone().written(), path("named"));
     write(&path("named"), "{}");
-    assert_eq!(places.to_read().unwrap(), path("named"));
+    assert_eq!(places.read().unwrap(), path("named"));
 }
 
 /// What is no file, too large or malformed is refused by name; what is not there has nothing.
@@ -95,6 +95,7 @@ fn written_files() {
 
 /// Somebody's file that root changes stays theirs.
 #[test]
+#[allow(clippy::print_stdout, reason = "tests that cannot run say so")]
 fn owners_stay() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(&folder.path().join("config.json"), "{}");
