@@ -53,9 +53,12 @@ impl Item {
     }
 }
 
+/// A key whose value has not come yet, with its line and column.
+type Key = (String, usize, usize);
+
 /// The outline of a text; nothing for text that is no YAML.
 pub(super) fn of(text: &str) -> Option<Item> {
-    let mut stack: Vec<(Item, Option<(String, usize, usize)>)> = Vec::new();
+    let mut stack: Vec<(Item, Option<Key>)> = Vec::new();
     let mut root = None;
     let lines: Vec<&str> = text.lines().collect();
     for next in Parser::new_from_str(text) {

@@ -58,7 +58,7 @@ pub fn update(image: &GadgetImage, name: &str) -> Result<Updated, String> {
         let now = values(&read, key);
         values(&manifest, key).iter().all(|(path, value)| now.get(path) == Some(value))
     };
-    let is_whole = ["datasources", "params", "programs", "operator", "annotations"].iter().all(|key| is_kept(key));
+    let is_whole = ["datasources", "params", "programs", "operator", "annotations"].iter().all(is_kept);
     match updated.added.iter().find(|path| read.get(path).is_none()) {
         Some(path) => Err(format!("adding {path} to it does not work as it is written")),
         None if !is_whole => Err("adding lines to it would change what it says as it is written".to_owned()),
