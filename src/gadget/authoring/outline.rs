@@ -91,8 +91,8 @@ pub(super) fn of(text: &str) -> Option<Item> {
                     *key = Some((text.into_owned(), line, column));
                     continue;
                 }
-                // A plain scalar without text is reported where the next token begins.
-                if text.is_empty() && span.start == span.end { Item { end: 0, ..item(Kind::Nothing) } } else { item(Kind::Other) }
+                // What is not written has no width; its text is the parser's.
+                if span.start == span.end { Item { end: 0, ..item(Kind::Nothing) } } else { item(Kind::Other) }
             }
             Event::Alias(_) => {
                 if let Some((Item { kind: Kind::Map { .. }, .. }, key @ None)) = stack.last_mut() {
