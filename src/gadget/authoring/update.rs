@@ -57,7 +57,7 @@ pub fn update(image: &GadgetImage, name: &str) -> Result<Updated, String> {
     let values = |manifest: &Manifest, key: &str| manifest.get(key).map(Node::flatten).unwrap_or_default();
     let is_kept = |key: &&str| {
         let now = values(&read, key);
-        values(&manifest, key).iter().all(|(path, value)| now.get(path) == Some(value))
+        values(&manifest, key).iter().all(|(path, value)| value.is_empty() || now.get(path) == Some(value))
     };
     let is_whole = ["datasources", "params", "programs", "operator", "annotations"].iter().all(is_kept);
     match updated.added.iter().find(|path| read.get(path).is_none()) {
