@@ -53,9 +53,12 @@ impl Item {
     }
 }
 
+/// A key whose value has not come yet, with its line and column.
+type Key = (String, usize, usize);
+
 /// The outline of a text; nothing for text that is no YAML.
 pub(super) fn of(text: &str) -> Option<Item> {
-    let mut stack: Vec<(Item, Option<(String, usize, usize)>)> = Vec::new();
+    let mut stack: Vec<(Item, Option<Key>)> = Vec::new();
     let mut root = None;
     let lines: Vec<&str> = text.lines().collect();
     for next in Parser::new_from_str(text) {
@@ -88,8 +91,8 @@ pub(super) fn of(text: &str) -> Option<Item> {
                     *key = Some((text.into_owned(), line, column));
                     continue;
                 }
-                // A plain scalar without text is reported where the next token begins.
-                if text.is_empty() && span.start == span.end { Item { end: 0, ..item(Kind::Nothing) } } else { item(Kind::Other) }
+                // What is not written has no width; its text is the parser's.
+                if span.start == span.end { Item { end: 0, ..item(Kind::Nothing) } } else { item(Kind::Other) }
             }
             Event::Alias(_) => {
                 if let Some((Item { kind: Kind::Map { .. }, .. }, key @ None)) = stack.last_mut() {

@@ -29,7 +29,7 @@ fn faults_have_places() {
     let errors = messages(&validate(&image, Path::new("g.yaml")).errors);
     let expected = [
         "g.yaml:3:21: data source \"things\" has no field \"error_rew\", did you mean \"error_raw\"?",
-        "g.yaml:3:62: columns.hidden cannot be \"1\"; there are true, false",
+        "g.yaml:3:61: columns.hidden cannot be \"1\"; there are true, false",
         "g.yaml:6:23: parameter \"v\" cannot be \"maybe\": allowed are true and false",
         "g.yaml:7:5: variable \"counts\" cannot be a parameter: it is not a global const volatile one",
     ];

@@ -8,7 +8,7 @@ use super::facts::{self, Facts};
 use super::outline::{self, Item, Kind};
 use crate::batch::{Field, Kind as ValueKind};
 use crate::gadget::Manifest;
-use crate::gadget::manifest::Node;
+use crate::gadget::manifest::{ManifestError, Node};
 use crate::image::GadgetImage;
 
 /// Columns of a text that may be long.
@@ -39,10 +39,11 @@ enum Yaml {
 /// # Errors
 /// With the reason, when the object cannot be read, or the metadata is written so that lines cannot be added.
 pub fn update(image: &GadgetImage, name: &str) -> Result<Updated, String> {
-    let manifest = Manifest::parse(&image.metadata).map_err(|error| {
+    let why = |error: ManifestError| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         format!("{error}{cause}")
-    })?;
+    };
+    let manifest = Manifest::parse(&image.metadata).map_err(why)?;
     let mut problems = Vec::new();
     let facts = Facts::read(image, &mut problems).ok_or_else(|| problems.join("; "))?;
     let text = std::str::from_utf8(&image.metadata).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -52,13 +53,13 @@ pub fn update(image: &GadgetImage, name: &str) -> Result<Updated, String> {
     edits.group(&outline, 0, "", &everything(&facts, &manifest, name))?;
     let updated = Updated { text: edits.apply(text), added: edits.added };
     // What was added has to be where it is looked for; all else would be damage.
-    let read = Manifest::parse(updated.text.as_bytes()).map_err(|error| format!("adding to it would break it: {error}"))?;
+    let read = Manifest::parse(updated.text.as_bytes()).map_err(|error| format!("adding to it would break it: {}", why(error)))?;
     let values = |manifest: &Manifest, key: &str| manifest.get(key).map(Node::flatten).unwrap_or_default();
     let is_kept = |key: &&str| {
         let now = values(&read, key);
-        values(&manifest, key).iter().all(|(path, value)| now.get(path) == Some(value))
+        values(&manifest, key).iter().all(|(path, value)| value.is_empty() || now.get(path) == Some(value))
     };
-    let is_whole = ["datasources", "params", "programs", "operator", "annotations"].iter().all(|key| is_kept(key));
+    let is_whole = ["datasources", "params", "programs", "operator", "annotations"].iter().all(is_kept);
     match updated.added.iter().find(|path| read.get(path).is_none()) {
         Some(path) => Err(format!("adding {path} to it does not work as it is written")),
         None if !is_whole => Err("adding lines to it would change what it says as it is written".to_owned()),
@@ -73,7 +74,10 @@ fn everything(facts: &Facts, manifest: &Manifest, name: &str) -> Vec<(String, Wa
         ("description".to_owned(), text(format!("{PLACEHOLDER} say what the gadget is for"))),
     ];
     let sources = facts.sources.iter().map(|source| {
-        let fields = source.own().flat_map(fields).collect();
+        let mut fields: Vec<(String, Wanted)> = source.own().flat_map(fields).collect();
+        // A text that is made of a field may be there as a field already.
+        let mut seen = std::collections::BTreeSet::new();
+        fields.retain(|(name, _)| seen.insert(name.to_lowercase()));
         (source.name.clone(), Wanted::Group(vec![("fields".to_owned(), Wanted::Group(fields))]))
     });
     let sources: Vec<_> = sources.collect();
