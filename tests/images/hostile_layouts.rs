@@ -16,7 +16,7 @@ use crate::harness::layout;
 use crate::tars::{INDEX, Layout, MANIFEST, archive, entry, header};
 
 /// KiB that opening and importing may take, with the test program itself.
-const MOST_MEMORY: u64 = 96 << 10;
+const MOST_MEMORY: u64 = 32 << 10;
 const PLACE: &str = "GADGETRY_HOSTILE";
 const BLOB: &str = "blobs/sha256/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -30,7 +30,13 @@ fn child() {
     let imported = import(&place, &store).err().map(|e| chain(&*e)).unwrap_or_default();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap().trim_end_matches("kB").trim().to_owned();
-    println!("\nOUTCOME\u{1}{peak}\u{1}{}\u{1}{}\u{1}{}", opened.replace('\n', " "), imported.replace('\n', " "), store.exists());
+    println!("\nOUTCOME\u{1}{peak}\u{1}{}\u{1}{}\u{1}{}", opened.replace('\n', " "), imported.replace('\n', " "), holds_something(&store));
+}
+
+/// Whether a store lists or keeps anything; an empty one may be left behind.
+fn holds_something(store: &Path) -> bool {
+    let entries = |folder: &str| std::fs::read_dir(store.join(folder)).map_or(0, Iterator::count);
+    store.join("index.json").exists() || entries("blobs/sha256") + entries("ingest") > 0
 }
 
 fn import(place: &Path, store: &Path) -> Result<(), Box<dyn std::error::Error>> {
@@ -168,7 +174,7 @@ fn documents() {
     let index = |text: String| changed(&move |layout| drop(layout.files.insert("index.json".to_owned(), text.clone().into_bytes())));
     let first = sound().roots[0].to_string();
     let twice = first.replacen("\"annotations\":{", "\"annotations\":{\"org.opencontainers.image.ref.name\":\"quay.io/other:v1\",", 1);
-    let many: String = (0..600_000).map(|n| format!("\"{n:x}\":\"\",")).collect();
+    let many: String = (0..100_000).map(|n| format!("\"{n:x}\":\"\",")).collect();
     for (name, bytes, expected) in [
         ("negative_size", root("size", json!(-1)), "index.json is malformed"),
         ("huge_size", root("size", json!(u64::MAX)), "more than the 4194304 allowed"),

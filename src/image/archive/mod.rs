@@ -22,6 +22,8 @@ pub use writer::Writer;
 pub const EXPANDED_LIMIT: u64 = 128 << 20;
 /// Bytes of a header, and what contents are padded to.
 const BLOCK: u64 = 512;
+/// What is no archive at all.
+const NEITHER: &str = "it is neither a tar archive nor a gzip-compressed one";
 
 /// An archive whose table of contents has been read.
 #[derive(Debug)]
@@ -62,11 +64,14 @@ impl Archive {
         if !file.metadata().map_err(failed)?.is_file() {
             return Self::of_stream(path, &mut file, expanded);
         }
-        let mut start = [0; 2];
+        let mut start = [0; BLOCK as usize];
         let begun = source::read_up_to(&mut file, &mut start).map_err(failed)?;
         std::io::Seek::rewind(&mut file).map_err(failed)?;
-        let compressed = is_gzip(start.get(..begun).unwrap_or_default());
-        Self::of(path, if compressed { source::expanded(file, path, expanded)? } else { Source::File(file) })
+        match start.get(..begun).unwrap_or_default() {
+            start if is_gzip(start) => Self::of(path, source::expanded(file, path, expanded)?),
+            start if is_tar(start) => Self::of(path, Source::File(file)),
+            _ => Err(refused(path, NEITHER.to_owned())),
+        }
     }
 
     /// Reads an archive that comes as a stream, plain or compressed, of which no more than `limit` bytes are kept. `path` is its name in

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{is_gzip, is_tar, refused};
+use super::{NEITHER, is_gzip, is_tar, refused};
 use crate::image::error::ImageError;
 
 /// Bytes of a stream that are kept in memory.
@@ -86,7 +86,7 @@ pub(super) fn of_stream(stream: &mut dyn Read, path: &Path, limit: u64) -> Resul
         return expanded(start.chain(stream), path, limit);
     }
     if !is_tar(start) {
-        return Err(refused(path, "it is neither a tar archive nor a gzip-compressed one".to_owned()));
+        return Err(refused(path, NEITHER.to_owned()));
     }
     let too_large = || refused(path, format!("it has more than {} MiB", limit >> 20));
     spooled(start.chain(stream), limit).map_err(failed)?.ok_or_else(too_large)
