@@ -219,7 +219,7 @@ pub fn artifact(media_type: &str, envelope: Vec<u8>, annotations: &Map<String, V
 /// Through the policy that images are held against.
 pub fn verify(trust: Trust, subject: &Subject, artifacts: Vec<Artifact>) -> Result<String, String> {
     let policy = Policy { required: true, keys: Vec::new(), notation: Some(trust), allowed: Vec::new() };
-    policy.verify(subject, &artifacts).map(|verified| verified.by).map_err(|error| error.to_string())
+    policy.verify(subject, &artifacts.into()).map(|verified| verified.by).map_err(|error| error.to_string())
 }
 
 fn is_time(name: &str) -> bool {
