@@ -30,6 +30,7 @@ check: tools     ## formatting and lints
 bench: tools     ## the benchmarks (never part of the tests)
 	@$(BENCH) --bench hot_path
 	@$(BENCH) --bench load
+	@$(BENCH) --bench images
 
 tools:           # what a build needs
 	@tests/support/install.sh build

@@ -8,7 +8,7 @@ cache=${GADGETRY_CACHE:-/var/cache/gadgetry}
 
 build=(clang-16 llvm-16 make gcc libc6-dev)
 test=(clang-14 clang-19 g++ docker.io containerd runc iptables prometheus busybox-static python3-venv procps curl xz-utils
-    docker-registry skopeo apache2-utils openssl)
+    docker-registry skopeo apache2-utils openssl bpftool)
 
 case "${1:-}" in
 build) want=("${build[@]}") ;;
@@ -118,6 +118,8 @@ packages "${want[@]}"
 if [ "$1" = test ]; then
     [ -w "$cache" ] || mkdir -p "$cache" || { echo "set GADGETRY_CACHE to a folder for the receivers and kernels that the tests need" >&2; exit 0; }
     qemu
+    # For modules from Rust; without it the tests check what is said instead.
+    rustc --print target-libdir --target wasm32-wasip1 2>/dev/null | xargs -r test -d || rustup -q target add wasm32-wasip1 >/dev/null 2>&1 || true
     cached tools bin/cargo-fuzz fetch_fuzzer
     cached rotel rotel-agent fetch_rotel
     cached victoria-metrics usr/bin/victoria-metrics fetch_victoria_metrics
