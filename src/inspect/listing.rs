@@ -116,7 +116,8 @@ impl<'a> Writer<'_, 'a> {
             let place = function.place(slot);
             let line = self.debug.line(place);
             if let Some((source, at)) = line.as_ref().filter(|_| line != last) {
-                let _ = writeln!(text, "; {source} @ {at}");
+                let blank = if source.is_empty() { "" } else { " " };
+                let _ = writeln!(text, "; {source}{blank}@ {at}");
             }
             last = line.or(last);
             if targets.contains(&slot) {
