@@ -105,7 +105,9 @@ impl<'a> Writer<'_, 'a> {
             self.function(function, base, names, &mut text)?;
             base += function.code.len() / SLOT;
         }
-        Ok(text)
+        // Names and lines of a stranger's object are to be read, not obeyed by a terminal.
+        let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        Ok(if text.contains(obeyed) { text.replace(obeyed, "?") } else { text })
     }
 
     fn function(&mut self, function: &Function<'a>, base: usize, names: bool, text: &mut String) -> Result<(), InspectError> {
