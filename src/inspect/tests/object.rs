@@ -1,4 +1,5 @@
 //! Objects compiled here, and what becomes of them when they are cut.
+#![allow(clippy::print_stdout)]
 
 use std::process::Command;
 
@@ -152,7 +153,7 @@ fn objects_without_lines_are_listed_without() {
 /// Where `.BTF.ext` begins: the second BTF header in the file.
 fn extension(object: &[u8]) -> usize {
     let headers = object.windows(8).enumerate().filter(|(_, bytes)| bytes[..4] == [0x9f, 0xeb, 1, 0] && bytes[4..] == [32, 0, 0, 0]);
-    headers.map(|(at, _)| at).last().unwrap()
+    headers.map(|(at, _)| at).next_back().unwrap()
 }
 
 /// Names that Mermaid would trip over.
