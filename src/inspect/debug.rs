@@ -74,13 +74,14 @@ impl<'o> Debug<'o> {
         }
     }
 
-    /// The line of the source that begins at a place: its text, and where it is.
+    /// The line of the source that begins at a place: its text, which the compiler may not have had, and where it is.
     pub(super) fn line(&self, place: Place) -> Option<(&'o str, String)> {
         let (btf, line) = (self.btf?, self.lines.get(&place)?);
-        let text = btf.string(line.text).ok()?.trim();
+        let text = btf.string(line.text).unwrap_or_default().trim();
         let file = btf.string(line.file).unwrap_or_default();
         let file = file.rsplit('/').next().unwrap_or_default();
-        (!text.is_empty()).then(|| (text, format!("{file}:{}", line.number)))
+        // What the compiler has added comes from line 0.
+        (line.number > 0).then(|| (text, format!("{file}:{}", line.number)))
     }
 
     /// What the instruction at a place asks about the kernel's types: `struct task_struct.pid`.

@@ -105,7 +105,9 @@ impl<'a> Writer<'_, 'a> {
             self.function(function, base, names, &mut text)?;
             base += function.code.len() / SLOT;
         }
-        Ok(text)
+        // Names and lines of a stranger's object are to be read, not obeyed by a terminal.
+        let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        Ok(if text.contains(obeyed) { text.replace(obeyed, "?") } else { text })
     }
 
     fn function(&mut self, function: &Function<'a>, base: usize, names: bool, text: &mut String) -> Result<(), InspectError> {
@@ -116,7 +118,8 @@ impl<'a> Writer<'_, 'a> {
             let place = function.place(slot);
             let line = self.debug.line(place);
             if let Some((source, at)) = line.as_ref().filter(|_| line != last) {
-                let _ = writeln!(text, "; {source} @ {at}");
+                let blank = if source.is_empty() { "" } else { " " };
+                let _ = writeln!(text, "; {source}{blank}@ {at}");
             }
             last = line.or(last);
             if targets.contains(&slot) {

@@ -1,6 +1,6 @@
 //! Loads, stores and atomic operations.
 
-use super::{Instruction, LDX, ST, STX, WIDE, letter, signed};
+use super::{Instruction, LDX, ST, STX, WIDE, signed};
 
 const ABSOLUTE: u8 = 0x20;
 const INDIRECT: u8 = 0x40;
@@ -67,15 +67,15 @@ fn atomic(i: &Instruction, bits: u8) -> Option<String> {
         _ => {}
     }
     // Nothing smaller than a word is changed atomically.
-    let (letter, prefix) = match bits {
-        64 => (letter(true), "atomic64"),
-        32 => (letter(false), "atomic"),
+    let prefix = match bits {
+        64 => "atomic64",
+        32 => "atomic",
         _ => return None,
     };
-    let (place, value) = (place(i.dst), format!("{letter}{}", i.src));
+    let (place, value) = (place(i.dst), format!("r{}", i.src));
     match i.imm {
         EXCHANGE => return Some(format!("{value} = {prefix}_xchg{place}, {value})")),
-        COMPARE_EXCHANGE => return Some(format!("{letter}0 = {prefix}_cmpxchg{place}, {letter}0, {value})")),
+        COMPARE_EXCHANGE => return Some(format!("r0 = {prefix}_cmpxchg{place}, r0, {value})")),
         _ => {}
     }
     let (sign, name) = match i.imm & !FETCH {
