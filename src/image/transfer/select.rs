@@ -6,10 +6,9 @@ use super::TransferError;
 use super::tree::{self, Kind};
 use crate::image::error::ImageError;
 use crate::image::layout::{Files, name_of};
-use crate::image::pack::VERSION;
 use crate::image::reference::Reference;
 use crate::image::store::SUBJECT;
-use crate::image::{embedded as program, is_digest};
+use crate::image::{EMBEDDED_VERSION, embedded as program, is_digest};
 
 /// The roots of that name or digest among those of a store.
 pub(super) fn named<'r>(roots: &'r [Descriptor], reference: &str) -> Result<Vec<&'r Descriptor>, ImageError> {
@@ -37,9 +36,7 @@ pub(super) fn embedded(reference: &str) -> Result<Option<(Files<'static>, Descri
     let wanted = Reference::parse(reference)?;
     let Some(files) = wanted.gadget_name().and_then(program::layout) else { return Ok(None) };
     let Some(root) = files.roots()?.into_iter().next() else { return Ok(None) };
-    let annotations = files.index(&root)?.annotations().clone().unwrap_or_default();
-    let version = annotations.get(VERSION).map(String::as_str);
-    let same_tag = wanted.tag.as_deref().is_none_or(|tag| tag == "latest" || Some(tag.strip_prefix('v').unwrap_or(tag)) == version);
+    let same_tag = wanted.tag.as_deref().is_none_or(|tag| tag == "latest" || tag.strip_prefix('v').unwrap_or(tag) == EMBEDDED_VERSION);
     let same_digest = wanted.digest.as_ref().is_none_or(|digest| *digest == root.digest().to_string());
     let name = Reference { tag: wanted.tag.clone().or_else(|| Some("latest".to_owned())), digest: None, ..wanted };
     Ok((same_tag && same_digest).then(|| (files, root, name.to_string())))
