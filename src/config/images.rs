@@ -27,6 +27,7 @@ pub fn settings(config: &ImagesConfig, data_dir: Option<PathBuf>) -> Result<Sett
     let (certificates, policy) = config.verify.notation.as_ref().map_or_else(Default::default, |notation| notated(notation, &mut wrong));
     let settings = Settings {
         data_dir,
+        pull: config.pull.unwrap_or_default(),
         names,
         registries: registry::Options {
             insecure: config.insecure_registries.clone(),

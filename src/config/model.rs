@@ -248,7 +248,8 @@ pub enum OwnProtocol {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImagesConfig {
-    /// When images are pulled: `always` (at each start and reload), `missing` (when they are not on this machine) or `never`.
+    /// When images are pulled: `always` (at each start and reload), `missing` (when they are not on this machine) or `never`. What is built into
+    /// the program is pulled only where a gadget itself says `always`.
     #[serde(default)]
     #[schemars(extend("default" = "missing"))]
     pub pull: Option<Pull>,

@@ -31,7 +31,12 @@ impl Catalogues for Access {
     fn with(&self, settings: &Settings) -> Box<dyn Catalogue> {
         let images = if self.offline { Settings { disallow_pulling: true, ..settings.clone() } } else { settings.clone() };
         let disallowed = settings.disallow_pulling;
-        Box::new(Opening { images: Images::new(&images), offline: self.offline && !disallowed, inventory: OnceLock::new() })
+        Box::new(Opening {
+            images: Images::new(&images),
+            offline: self.offline && !disallowed,
+            usual: settings.pull,
+            inventory: OnceLock::new(),
+        })
     }
 }
 
@@ -40,16 +45,17 @@ struct Opening {
     images: Result<Images, ImageError>,
     /// Whether more could be had with the network.
     offline: bool,
+    usual: Pull,
     inventory: OnceLock<Arc<Inventory>>,
 }
 
 impl Catalogue for Opening {
-    fn gadget(&self, reference: &str, instance: &str, pull: Pull) -> Result<Box<dyn Facts>, Unavailable> {
+    fn gadget(&self, reference: &str, instance: &str, pull: Option<Pull>) -> Result<Box<dyn Facts>, Unavailable> {
         // The error makes its own suggestion.
         let unavailable = |error: &dyn std::error::Error| Unavailable { message: with_causes(error), hint: None, later: false };
         let images = self.images.as_ref().map_err(|error| unavailable(error))?;
-        let may_come = self.offline && pull != Pull::Never;
-        let image = images.open(reference, if may_come { Pull::Never } else { pull }).map_err(|error| match error {
+        let may_come = self.offline && pull.unwrap_or(self.usual) != Pull::Never;
+        let image = images.open(reference, if may_come { Some(Pull::Never) } else { pull }).map_err(|error| match error {
             ImageError::NotFound { suggestion, .. } if may_come => Unavailable {
                 message: format!("image {reference:?} is not on this machine: it will be pulled, and is not checked here"),
                 hint: suggestion,

@@ -58,9 +58,9 @@ pub(super) struct Args {
     /// Print the data sources with their fields
     #[arg(long)]
     show_datasources: bool,
-    /// When to pull the image: always, missing or never
-    #[arg(long, value_name = "WHEN", value_parser = value::pull, default_value = "missing", help_heading = "Image")]
-    pull: Pull,
+    /// When to pull the image: always, missing or never; what is built in only with always [default: missing]
+    #[arg(long, value_name = "WHEN", value_parser = value::pull, help_heading = "Image")]
+    pull: Option<Pull>,
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]

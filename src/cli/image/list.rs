@@ -54,6 +54,9 @@ struct Row {
     embedded: bool,
 }
 
+/// Stands for the name of an image that has none, as other tools write it.
+const NAMELESS: &str = "<none>";
+
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let rows = rows(&args.store.store()?)?;
@@ -69,8 +72,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn rows(store: &Store) -> Result<Vec<Row>, Failure> {
     let stored = store.roots().map_err(|error| Failure::RunTime(error.into()))?;
     let files = store.files();
-    let mut rows: Vec<Row> =
-        stored.iter().filter(|root| is_image(root) && name_of(root).is_some()).map(|root| row(&files, root, false)).collect();
+    let mut rows: Vec<Row> = stored.iter().filter(|root| is_image(root)).map(|root| row(&files, root, false)).collect();
     for layout in embedded_names().into_iter().filter_map(embedded_layout) {
         let roots = layout.roots().map_err(|error| Failure::RunTime(error.into()))?;
         rows.extend(roots.iter().map(|root| row(&layout, root, true)));
@@ -120,7 +122,8 @@ fn cells(row: &Row, short: bool, now: u64) -> [String; 6] {
     let size = row.size.map_or_else(|| "damaged".to_owned(), |bytes| if short { output_size(bytes) } else { bytes.to_string() });
     let embedded = if row.embedded { "yes" } else { "" };
     // Control characters would let an image's name write to the terminal.
-    [row.repository.clone(), row.tag.clone(), digest, age.unwrap_or_else(|| row.created.clone()), size, embedded.to_owned()]
+    let named = |text: &str| if row.repository.is_empty() { NAMELESS.to_owned() } else { text.to_owned() };
+    [named(&row.repository), named(&row.tag), digest, age.unwrap_or_else(|| row.created.clone()), size, embedded.to_owned()]
         .map(|cell| cell.replace(char::is_control, "?"))
 }
 

@@ -48,7 +48,7 @@ enum Command {
     /// List the images of this machine
     #[command(visible_alias = "ls", after_help = list::EXAMPLES)]
     List(list::Args),
-    /// Collect what no image in the store refers to
+    /// Collect what no image in the store refers to, and images without a name
     #[command(after_help = prune::EXAMPLES)]
     Prune(prune::Args),
     /// Pull an image and its signatures into the store

@@ -88,9 +88,9 @@ pub(in crate::cli) struct Args {
 
     #[command(flatten)]
     pub store: StoreArgs,
-    /// When to pull the image: always, missing or never
-    #[arg(long, value_name = "WHEN", value_parser = value::pull, default_value = "missing", help_heading = "Image")]
-    pub pull: Pull,
+    /// When to pull the image: always, missing or never; what is built in only with always [default: missing]
+    #[arg(long, value_name = "WHEN", value_parser = value::pull, help_heading = "Image")]
+    pub pull: Option<Pull>,
     /// Whether the image must be signed; those built in need no signature
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", value_parser = value::boolean, hide_possible_values = true, value_name = "BOOL", help_heading = "Image")]
     pub verify_image: Boolean,

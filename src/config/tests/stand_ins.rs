@@ -100,7 +100,7 @@ impl Catalogues for Gadgets {
 }
 
 impl Catalogue for Gadgets {
-    fn gadget(&self, image: &str, _: &str, _: Pull) -> Result<Box<dyn Facts>, Unavailable> {
+    fn gadget(&self, image: &str, _: &str, _: Option<Pull>) -> Result<Box<dyn Facts>, Unavailable> {
         let names = ["trace_exec", "trace_open"];
         if names.contains(&image) {
             return Ok(Box::new(Tracer));

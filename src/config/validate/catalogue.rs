@@ -19,11 +19,11 @@ pub trait Catalogues {
 
 /// The gadgets there are.
 pub trait Catalogue {
-    /// What the gadget `image`, running as `instance`, can be told and gives.
+    /// What the gadget `image`, running as `instance`, can be told and gives; `pull` is what the gadget itself says about pulling.
     ///
     /// # Errors
     /// When there is no such image or it is broken.
-    fn gadget(&self, image: &str, instance: &str, pull: Pull) -> Result<Box<dyn Facts>, Unavailable>;
+    fn gadget(&self, image: &str, instance: &str, pull: Option<Pull>) -> Result<Box<dyn Facts>, Unavailable>;
 }
 
 /// Why a gadget is not to be had.

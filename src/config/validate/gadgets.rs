@@ -21,7 +21,6 @@ pub fn check(
     findings: &mut Vec<Finding>,
 ) -> BTreeMap<String, String> {
     let mut digests = BTreeMap::new();
-    let usual = root.get("images").and_then(pull).unwrap_or_default();
     for (index, gadget) in root.get("gadgets").map(Node::items).unwrap_or_default().iter().enumerate() {
         let path = format!("gadgets[{index}]");
         build_operators(gadget, &path, components, findings);
@@ -29,7 +28,7 @@ pub fn check(
         let (Some(image), Some(catalogue)) = (gadget.get("image"), catalogue) else { continue };
         let Some(reference) = image.as_str().filter(|text| !text.is_empty()) else { continue };
         let name = gadget.get("name").and_then(Node::as_str).unwrap_or(reference);
-        match catalogue.gadget(reference, name, pull(gadget).unwrap_or(usual)) {
+        match catalogue.gadget(reference, name, pull(gadget)) {
             Ok(facts) => {
                 check_one(gadget, &path, facts.as_ref(), findings);
                 digests.extend(facts.digest().map(|digest| (name.to_owned(), digest)));

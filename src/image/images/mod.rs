@@ -13,7 +13,7 @@ use super::registry::{self, Progress, Registry, Silent};
 use super::store::Store;
 use super::stores::{Stores, data_dir};
 use super::trust::{Allowance, Policy, TrustError};
-use super::{GadgetImage, compile, embedded, is_digest, local, not_found, suggestion};
+use super::{EMBEDDED_VERSION, GadgetImage, compile, embedded, is_digest, local, not_found, suggestion};
 pub use settings::{Pull, Settings};
 
 /// The images of this machine and of the registries.
@@ -23,6 +23,7 @@ pub struct Images {
     registries: registry::Options,
     policy: Policy,
     disallow_pulling: bool,
+    pull: Pull,
     progress: Arc<dyn Progress>,
 }
 
@@ -41,6 +42,7 @@ impl Images {
             registries,
             policy,
             disallow_pulling: settings.disallow_pulling,
+            pull: settings.pull,
             progress: Arc::new(Silent),
         })
     }
@@ -55,17 +57,19 @@ impl Images {
         Images { stores, ..self }
     }
 
-    /// Opens an image, as [`super::open_in`] does, and pulls it where `pull` says so. One that the rules refuse is not opened. Blocks.
+    /// Opens an image, as [`super::open_in`] does, and pulls it where `pull`, or else the settings, say so; what is built in is pulled only where
+    /// `pull` itself says always. One that the rules refuse is not opened. Blocks.
     ///
     /// # Errors
     /// When there is no such image, it cannot be pulled, is not what it should be, or the rules refuse it.
-    pub fn open(&self, reference: &str, pull: Pull) -> Result<GadgetImage, ImageError> {
+    pub fn open(&self, reference: &str, pull: Option<Pull>) -> Result<GadgetImage, ImageError> {
         let image = self.opened(reference, pull)?;
         tracing::debug!(image = image.reference, digest = image.digest, "image opened");
         Ok(image)
     }
 
-    fn opened(&self, reference: &str, pull: Pull) -> Result<GadgetImage, ImageError> {
+    fn opened(&self, reference: &str, asked: Option<Pull>) -> Result<GadgetImage, ImageError> {
+        let pull = asked.unwrap_or(self.pull);
         let architecture = compile::go_architecture(std::env::consts::ARCH);
         if local::is_path(reference) {
             return self.open_path(reference, architecture);
@@ -76,11 +80,11 @@ impl Images {
             return self.open_stored(&wanted, &store, &root, pull);
         }
         let wanted = self.names.parse(reference)?;
-        if pull != Pull::Always
+        if asked != Some(Pull::Always)
             && let Some(parts) = embedded(&wanted, architecture)?
         {
             self.allow(&wanted, Some(&parts.digest))?;
-            return Ok(parts.into_image(wanted.to_string(), wanted.tag.clone()));
+            return Ok(parts.into_image(wanted.to_string(), Some(EMBEDDED_VERSION.to_owned())));
         }
         let (store, root) = self.obtain(&wanted, pull)?;
         self.open_stored(&wanted, &store, &root, pull)
@@ -91,10 +95,10 @@ impl Images {
     /// # Errors
     /// As [`Images::open`], and when it is another image now.
     pub fn reopen(&self, reference: &str, digest: Option<&str>) -> Result<GadgetImage, ImageError> {
-        let Some(digest) = digest else { return self.opened(reference, Pull::Never) };
+        let Some(digest) = digest else { return self.opened(reference, Some(Pull::Never)) };
         let image = match self.pinned(reference, digest)? {
             Some(image) => image,
-            None => self.opened(reference, Pull::Never)?,
+            None => self.opened(reference, Some(Pull::Never))?,
         };
         if image.digest == digest {
             return Ok(image);

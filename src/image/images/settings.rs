@@ -24,6 +24,8 @@ pub enum Pull {
 pub struct Settings {
     /// The data directory that was given; none: the usual one.
     pub data_dir: Option<PathBuf>,
+    /// When images are pulled, unless it is said for one.
+    pub pull: Pull,
     /// How names are completed.
     pub names: Names,
     /// How registries are spoken to.
@@ -46,6 +48,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             data_dir: None,
+            pull: Pull::default(),
             names: Names::default(),
             registries: registry::Options::default(),
             verify: true,

@@ -3,12 +3,18 @@
 use std::collections::HashSet;
 use std::fs;
 
-use super::change::Locked;
-use super::{Pruned, Store, durable, ingest, verified};
+use super::change::{Locked, Root};
+use super::{Pruned, SUBJECT, Store, durable, ingest, is_image, verified};
 use crate::image::error::ImageError;
 
+/// Whether it is an image without a name that says nothing about another one: built without one, or its name is another's by now.
+fn is_left_over(root: &Root) -> bool {
+    let about = root.descriptor.annotations().as_ref().is_some_and(|all| all.contains_key(SUBJECT));
+    root.name().is_none() && !about && is_image(&root.descriptor)
+}
+
 impl Store {
-    /// Collects what nothing refers to.
+    /// Collects what nothing refers to, and images without a name.
     ///
     /// # Errors
     /// When the store cannot be read or written, or a document in it cannot be followed: nothing is collected then.
@@ -29,8 +35,10 @@ impl Store {
             return Ok(Pruned::default());
         }
         let mut locked = Locked::open(&self.folder)?;
+        let all = locked.roots.len();
+        locked.roots.retain(|root| !is_left_over(root));
         let survey = self.survey(&locked.roots)?;
-        if !dry && !survey.orphans.is_empty() {
+        if !dry && (!survey.orphans.is_empty() || locked.roots.len() != all) {
             let orphans: HashSet<usize> = survey.orphans.iter().map(|(at, _)| *at).collect();
             locked.drop_all(&orphans);
             // Only what nothing lists any more may go.
