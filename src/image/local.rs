@@ -37,7 +37,7 @@ pub(super) enum Found {
         /// All that it lists.
         listed: Vec<Descriptor>,
         /// The image.
-        root: Descriptor,
+        root: Box<Descriptor>,
         /// Its name there, else the reference.
         name: String,
     },
@@ -81,7 +81,7 @@ pub(super) fn find(reference: &str) -> Result<Found, ImageError> {
     };
     files.check(path)?;
     let roots = files.roots()?;
-    let root = choose(path, &roots, wanted)?.clone();
+    let root = Box::new(choose(path, &roots, wanted)?.clone());
     let name = name_of(&root).unwrap_or(reference).to_owned();
     Ok(Found::Layout { path: path.to_owned(), listed: files.documents()?, files, root, name })
 }
