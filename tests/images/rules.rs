@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use crate::harness::{Gadgetry, Kind, Registry, foreign};
+use crate::support::receivers::otlp::{Otlp, Protocol, Received};
 use crate::support::{Collector, can_trace, wait_for};
 
 /// A key pair by openssl: PKCS#8 and PKIX.
@@ -171,4 +173,41 @@ fn validate_knows_the_rules() {
     assert_eq!(output.status.code(), Some(64), "{said}");
     assert!(said.contains(":3:22: error:") && said.contains("allowed gadgets"), "{said}");
     assert!(said.contains(":4:22: warning:") && said.contains("not on this machine"), "{said}");
+}
+
+/// A gadget pinned by its digest stays what it is when the tag moves, and the digest that ran stands on the scope of its records.
+#[test]
+fn a_pinned_digest_stays_and_is_told() {
+    if !can_trace("collect with a pinned image") {
+        return;
+    }
+    let (registry, keys) = (Registry::start(Kind::Plain), Keys::new());
+    let host = registry.host.clone();
+    let name = format!("{host}/me/gadget:v1");
+    let digest = publish("trace_exec", &name, &host, Some(&keys));
+    publish("trace_open", &name, &host, Some(&keys));
+    let received = Arc::new(Received::default());
+    let otlp = Otlp::start(Protocol::Grpc, 0, &received);
+    let data = tempfile::tempdir().unwrap();
+    let environment = [("GADGETRY_DATA", data.path().to_str().unwrap()), ("HOME", data.path().to_str().unwrap())];
+    let pinned = format!("{host}/me/gadget@{digest}");
+    let config = format!(
+        "version: v1\ngadgets:\n  - {{name: g, image: '{pinned}', pull: always, exporters: [otlp_grpc]}}\nexporters:\n  otlp_grpc: {{endpoint: '{}'}}\nimages:\n  insecure_registries: ['{host}']\n  verify: {{public_keys: ['{}']}}\nservice:\n  telemetry: {{endpoint: \"\"}}\n",
+        otlp.url,
+        keys.public().display()
+    );
+    let collector = Collector::spawn_with(&config, &environment);
+    collector.wait_log(30, "gadgetry is collecting");
+    let scope = wait_for(20, "a record of the pinned gadget", || {
+        assert!(Command::new("true").status().unwrap().success());
+        received.records().first().map(|(_, scope, _)| scope.clone())
+    });
+    let told = scope.attributes.iter().find(|pair| pair.key == "gadgetry.gadget.digest").unwrap();
+    assert!(format!("{:?}", told.value).contains(&digest), "{told:?}");
+    assert!(
+        scope.name.contains("trace_exec") || scope.attributes.iter().any(|pair| format!("{:?}", pair.value).contains(&pinned)),
+        "{scope:?}"
+    );
+    let (code, log) = collector.stop();
+    assert_eq!(code, 0, "{log}");
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use oci_spec::image::Descriptor;
 
 use super::{Images, Pull, blocking, nameless, refusal};
-use crate::image::layout::Files;
 use crate::image::local::{self, Found};
 use crate::image::reference::Reference;
 use crate::image::registry::{Patience, Registry};
@@ -30,10 +29,11 @@ impl Images {
             Found::Layout { files, listed, root, name, .. } => {
                 let parsed = Reference::parse(&name).ok();
                 if self.policy.required {
-                    let nameless = nameless(None);
-                    let known = parsed.as_ref().unwrap_or(&nameless);
-                    self.verify(&Subject { reference: name.clone(), ..Subject::of(known, &root) }, &files, &listed, known)
-                        .map_err(refused)?;
+                    // Its signatures are found by the name in it. But that name says nothing of where it comes from: trust policies for one
+                    // repository must not be chosen by whoever has written it.
+                    let subject = Subject { reference: name.clone(), repository: String::new(), ..Subject::of(&nameless(None), &root) };
+                    let signatures = trust::artifacts(&files, &listed, &parsed.clone().unwrap_or_else(|| nameless(None)), &subject.digest)?;
+                    self.policy.verify(&subject, &signatures).map_err(refused)?;
                 }
                 let tag = parsed.and_then(|parsed| parsed.tag);
                 Ok(files.parts(&root, &name, architecture)?.into_image(name, tag))
@@ -55,11 +55,11 @@ impl Images {
             return Ok(());
         }
         let subject = Subject::of(wanted, root);
-        let mut result = self.verify(&subject, &store.files(), &store.roots()?, wanted);
+        let mut result = self.verify(&subject, store, wanted);
         if let Some(own) = own.as_ref().filter(|_| result.is_err() && !self.disallow_pulling && pull != Pull::Never)
             && self.fetch_signatures(wanted, &digest, own)
         {
-            result = self.verify(&subject, &own.files(), &own.roots()?, wanted);
+            result = self.verify(&subject, store, wanted);
         }
         let verified = result.map_err(|error| refusal(wanted, error))?;
         tracing::debug!(image = %wanted, digest, by = verified.by, "image verified");
@@ -69,14 +69,24 @@ impl Images {
         Ok(())
     }
 
-    fn verify(&self, subject: &Subject, files: &Files<'_>, roots: &[Descriptor], name: &Reference) -> Result<trust::Verified, TrustError> {
+    /// Looks for good signatures in the image's own store and in ours, into which late ones are pulled.
+    fn verify(&self, subject: &Subject, store: &Store, name: &Reference) -> Result<trust::Verified, TrustError> {
         let unreadable =
             |error: ImageError| TrustError::Unverified { reference: subject.reference.clone(), reasons: vec![error.to_string()] };
-        self.policy.verify(subject, &trust::artifacts(files, roots, name, &subject.digest).map_err(unreadable)?)
+        let own = self.stores.own().filter(|own| own.folder() != store.folder());
+        let mut found = trust::Signatures::default();
+        for store in std::iter::once(store).chain(&own) {
+            let roots = store.roots().map_err(unreadable)?;
+            found.extend(trust::artifacts(&store.files(), &roots, name, &subject.digest).map_err(unreadable)?);
+        }
+        self.policy.verify(subject, &found)
     }
 
     /// Whether signatures came that were not there before.
     fn fetch_signatures(&self, wanted: &Reference, digest: &str, store: &Store) -> bool {
+        if wanted.domain.is_empty() {
+            return false;
+        }
         let failed = |error| self.not_pulled(wanted, error);
         let registry = Registry::new(self.registries.clone()).map(|registry| registry.with_patience(HASTE)).map_err(failed);
         match registry.and_then(|registry| blocking(async { registry.pull_signatures(wanted, digest, store).await.map_err(failed) })) {

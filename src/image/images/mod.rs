@@ -112,6 +112,11 @@ impl Images {
             return Ok(None);
         }
         let wanted = self.names.parse(reference)?;
+        let built_in = embedded(&wanted, compile::go_architecture(std::env::consts::ARCH))?;
+        if let Some(parts) = built_in.filter(|parts| parts.digest == digest) {
+            self.allow(&wanted, Some(digest))?;
+            return Ok(Some(parts.into_image(wanted.to_string(), Some(EMBEDDED_VERSION.to_owned()))));
+        }
         let Some((store, root)) = self.stores.find(&Reference { digest: Some(digest.to_owned()), ..wanted.clone() }) else {
             return Ok(None);
         };

@@ -175,8 +175,12 @@ fn rows_are_grouped_by_container_and_the_container_is_the_resource() {
     for group in &request.resource_logs {
         let scope = group.scope_logs[0].scope.as_ref().unwrap();
         assert_eq!((scope.name.as_str(), scope.version.as_str()), ("trace_exec", "v1"));
-        let image = [("gadgetry.gadget.instance", text("execs")), ("gadgetry.gadget.image", text("trace_exec:v1"))];
-        assert_eq!(pairs(&scope.attributes)[..2], image);
+        let identity = [
+            ("gadgetry.gadget.instance", text("execs")),
+            ("gadgetry.gadget.image", text("trace_exec:v1")),
+            ("gadgetry.gadget.digest", text("sha256:abc")),
+        ];
+        assert_eq!(pairs(&scope.attributes), identity);
         let pids: Vec<_> = group.scope_logs[0].log_records.iter().map(|r| any(&r.attributes[0])).collect();
         found.push((pairs(&group.resource.as_ref().unwrap().attributes), pids));
     }
