@@ -419,3 +419,194 @@ fn redirects_carry_no_token() {
     let requests = elsewhere.requests.lock().unwrap();
     assert!(!requests.is_empty() && requests.iter().all(|request| request.authorization.is_none()));
 }
+
+/// Pushes the embedded `trace_open` to a registry; gives how that ended, what was noted, and how long it took.
+fn push(host: &str) -> (Result<String, String>, Vec<String>, Duration) {
+    let folder = tempfile::tempdir().unwrap();
+    let (name, notes, second) = (format!("{host}/gadgets/g:v1"), Notes::default(), Duration::from_secs(1));
+    crate::registry::seed(&folder.path().join("store"), "trace_open", &name);
+    let options = Options { insecure: vec![host.to_owned()], data: folder.path().to_owned(), ..Options::default() };
+    let patience = Patience { attempts: 3, first_wait: Duration::from_millis(20), longest_wait: second, stall: second };
+    let registry = Registry::new(options).unwrap().with_patience(patience);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (begin, store) = (Instant::now(), Store::at(folder.path().join("store")));
+    let result = runtime.block_on(registry.push(&Reference::parse(&name).unwrap(), &store, &notes));
+    (result.map_err(|error| error.to_string()), notes.0.into_inner().unwrap(), begin.elapsed())
+}
+
+/// A push to where nobody listens: each further attempt is noted once, not for each blob, and all of it speaks of a push.
+#[test]
+fn a_push_to_nobody() {
+    let host = format!("127.0.0.1:{}", crate::support::free_port());
+    let (result, notes, _) = push(&host);
+    let error = result.unwrap_err();
+    assert!(error.starts_with("cannot push ") && error.contains("after 3 attempts"), "{error}");
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    for (note, attempt) in notes.iter().zip(["attempt 2 of 3", "attempt 3 of 3"]) {
+        assert!(note.starts_with(&format!("cannot push {host}/gadgets/g:v1 yet: ")) && note.contains(attempt), "{note}");
+    }
+}
+
+/// A blob that is not taken ends a push: no document is sent, and no other blob is begun after it.
+#[test]
+fn a_push_ends_at_once() {
+    let server = Server::start(Image::real(), |request, stream| match (request.method.as_str(), request.path.contains("/blobs/")) {
+        ("HEAD", _) => answer(stream, "404 Not Found", "", b""),
+        (_, true) => answer(stream, "400 Bad Request", "", b""),
+        _ => false,
+    });
+    let (result, notes, _) = push(&server.host);
+    let error = result.unwrap_err();
+    assert!(error.starts_with("cannot push ") && error.contains("HTTP 400"), "{error}");
+    assert!(notes.is_empty(), "{notes:?}");
+    assert_eq!(server.count("/manifests/"), 0);
+    let begun = server.requests.lock().unwrap().iter().filter(|request| request.method == "HEAD").count();
+    assert!(begun <= 3, "{begun} blobs were begun");
+}
+
+/// The text of an error that drips is not waited for.
+#[test]
+fn dripping_errors() {
+    let server = Server::start(Image::real(), |request, stream| {
+        let drips = request.path.contains("/blobs/");
+        if drips {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 10000\r\n\r\n");
+            while stream.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        drips
+    });
+    let pulled = pull(&server);
+    pulled.failed(&["HTTP 400 Bad Request: xxx"]);
+    assert!(pulled.took < Duration::from_secs(5), "{:?}", pulled.took);
+}
+
+/// A blob that comes faster than a drip, but still so slowly that nobody would wait for a large one.
+#[test]
+fn slow_blobs() {
+    let image = Image::real();
+    let middle = image.documents.iter().filter(|(_, bytes)| bytes.len() < 8 << 10).max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    let (name, bytes) = (middle.0.clone(), middle.1.clone());
+    // Twice the pace of what is a drip, and longer than this blob has.
+    assert!(bytes.len() > 2500 && image.index != bytes);
+    let server = Server::start(image.clone(), move |request, stream| {
+        let slow = request.path.ends_with(&name) && request.path.contains("/blobs/");
+        if slow {
+            announced(stream, bytes.len(), b"");
+            for piece in bytes.chunks(120) {
+                if stream.write_all(piece).is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(60));
+            }
+        }
+        slow
+    });
+    pull(&server).failed(&["it is too slow: ", "bytes are there after 1.2 s", "after 3 attempts"]);
+}
+
+/// A signature of that image with these layers, and its descriptor.
+fn signature(image: &mut Image, layers: &[Vec<u8>]) -> serde_json::Value {
+    let empty = json!({"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(b"{}"), "size": 2});
+    let subject = json!({"mediaType": "application/vnd.oci.image.index.v1+json", "digest": image.digest(), "size": 1});
+    let all: Vec<_> = layers.iter().map(|layer| json!({"mediaType": "a/b", "digest": digest_of(layer), "size": layer.len()})).collect();
+    let kind = "application/vnd.cncf.notary.signature";
+    let manifest =
+        json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind, "config": empty, "layers": all, "subject": subject});
+    let manifest = manifest.to_string().into_bytes();
+    let entry = entry(&manifest, MANIFEST);
+    for document in layers.iter().cloned().chain([manifest, b"{}".to_vec()]) {
+        image.documents.insert(digest_of(&document), document);
+    }
+    entry
+}
+
+/// Serves the image with these referrers.
+fn with_referrers(image: Image, list: Vec<serde_json::Value>) -> Server {
+    let list = json!({"schemaVersion": 2, "manifests": list}).to_string();
+    Server::start(image, move |request, stream| request.path.contains("/referrers/") && answer(stream, "200 OK", "", list.as_bytes()))
+}
+
+/// The digests of the signatures that came.
+fn kept(pulled: &Pulled, image: &Image) -> Vec<String> {
+    assert_eq!(pulled.result.as_deref(), Ok(image.digest().as_str()));
+    let mut kept: Vec<_> = pulled.store.referrers(&image.digest()).unwrap().iter().map(|root| root.digest().to_string()).collect();
+    kept.sort();
+    kept
+}
+
+fn digests(entries: &[serde_json::Value]) -> Vec<String> {
+    let mut digests: Vec<_> = entries.iter().map(|entry| entry["digest"].as_str().unwrap().to_owned()).collect();
+    digests.sort();
+    digests
+}
+
+/// Of many signatures the newest 50 are looked at.
+#[test]
+fn the_newest_signatures() {
+    let mut image = Image::real();
+    let all: Vec<_> = (0..60u8).map(|number| signature(&mut image, &[vec![number; 10]])).collect();
+    let server = with_referrers(image.clone(), all.clone());
+    assert_eq!(kept(&pull(&server), &image), digests(&all[10..]));
+}
+
+/// Signatures with more than 16 layers, and those beyond 16 MiB in all, are left out with a note; the newest are kept, and the image.
+#[test]
+fn signatures_do_not_fill_the_disk() {
+    let mut image = Image::real();
+    let small = |number: u8, count: u8| (0..count).map(|layer| vec![number, layer]).collect::<Vec<_>>();
+    let large = |number: u8| (0..6).map(|layer| [vec![number, layer], vec![0; (1 << 20) - 2]].concat()).collect::<Vec<_>>();
+    let list = [
+        signature(&mut image, &small(1, 16)),
+        signature(&mut image, &large(2)),
+        signature(&mut image, &small(3, 17)),
+        signature(&mut image, &large(4)),
+        signature(&mut image, &large(5)),
+    ];
+    let server = with_referrers(image.clone(), list.to_vec());
+    let pulled = pull(&server);
+    assert_eq!(kept(&pulled, &image), digests(&[list[0].clone(), list[3].clone(), list[4].clone()]));
+    assert_eq!(pulled.notes.len(), 2, "{:?}", pulled.notes);
+    assert!(pulled.notes[0].contains("it has 17 layers, 16 are allowed"), "{:?}", pulled.notes);
+    assert!(pulled.notes[1].contains("more than the 16777216 bytes"), "{:?}", pulled.notes);
+}
+
+/// Signatures that do not come end after a while: the image is pulled with those that came; without an image, it is an error.
+#[test]
+fn signatures_that_stall() {
+    let mut image = Image::real();
+    let list = [signature(&mut image, &[b"old".to_vec()]), signature(&mut image, &[b"new".to_vec()])];
+    let body = json!({"schemaVersion": 2, "manifests": list}).to_string();
+    let (late, mut wanted) = (list[0]["digest"].as_str().unwrap().to_owned(), digests(&list[1..]));
+    for stalls in [late, "referrers".to_owned()] {
+        let body = body.clone();
+        let server = Server::start(image.clone(), move |request, stream| {
+            if request.path.contains(&stalls) {
+                std::thread::sleep(Duration::from_secs(30));
+            }
+            request.path.contains("/referrers/") && answer(stream, "200 OK", "", body.as_bytes())
+        });
+        // Each request would be given up after two seconds, and made again for half an hour.
+        let options = Options { insecure: vec![server.host.clone()], ..Options::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let (store, notes, second) = (Store::at(folder.path().join("store")), Notes::default(), Duration::from_secs(1));
+        let patience = Patience { attempts: 1000, first_wait: Duration::from_millis(20), longest_wait: second, stall: second };
+        let registry = Registry::new(options).unwrap().with_patience(patience);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let reference = Reference::parse(&format!("{}/gadgets/g:v1", server.host)).unwrap();
+        let begin = Instant::now();
+        let pulled = runtime.block_on(registry.pull(&reference, None, &store, &notes));
+        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+        assert_eq!(pulled.unwrap(), image.digest());
+        let kept: Vec<_> = store.referrers(&image.digest()).unwrap().iter().map(|root| root.digest().to_string()).collect();
+        assert_eq!(kept, wanted);
+        let notes = notes.0.into_inner().unwrap();
+        assert!(notes.last().unwrap().contains("left out") && notes.last().unwrap().contains("it takes too long"), "{notes:?}");
+        let begin = Instant::now();
+        let alone = runtime.block_on(registry.pull_signatures(&reference, &image.digest(), &store));
+        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+        assert_eq!(alone.ok(), (!wanted.is_empty()).then_some(1));
+        wanted.clear();
+    }
+}

@@ -155,8 +155,48 @@ fn what_is_not_there() {
     assert_eq!((code, error), (1, format!("Error: cannot fetch image {name}: registry {} does not have it\n", registry.host)));
     let (_, error) = Gadgetry::new().fails(&["image", "pull", &name]);
     assert!(error.contains(&format!("--insecure-registries {}", registry.host)), "{error}");
-    let (_, error) = Gadgetry::new().fails(&["image", "push", &name, "--insecure-registries", &registry.host]);
-    assert!(error.contains("in the store") && error.contains("none:v1"), "{error}");
+}
+
+/// A push of what the store has not: nothing is printed but an error, with what may have been meant, or how a built-in one gets there.
+#[test]
+fn pushed_out_of_nowhere() {
+    let program = Gadgetry::new();
+    seed(&program.store(), "trace_open", "127.0.0.1:9/gadgets/trace_open:v1");
+    let fails = |name: &str| {
+        let output = program.run(&["image", "push", name, "--insecure-registries", "127.0.0.1:9"]);
+        assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap()), (Some(1), String::new()));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(
+        fails("127.0.0.1:9/gadgets/trace_opne:v1"),
+        "Error: the store has no image \"127.0.0.1:9/gadgets/trace_opne:v1\", did you mean \"127.0.0.1:9/gadgets/trace_open:v1\"?\n"
+    );
+    let error = fails("trace_open");
+    let said = ["built into this program", "gadgetry image tag trace_open REGISTRY/NAME:TAG"];
+    assert!(said.iter().all(|words| error.contains(words)), "{error}");
+    assert!(!fails("trace_open:v7").contains("built into"), "another tag is not built in");
+}
+
+/// A pull of what is built in, too: a note says which one is run, before a registry (here a proxy that is silent) is asked.
+#[test]
+fn pulled_though_built_in() {
+    for (name, noted) in [("trace_open", true), ("trace_open:v7", false)] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let program = Gadgetry::new();
+        let mut command = program.command(&["image", "pull", name]);
+        for variable in ["NO_PROXY", "no_proxy"] {
+            command.env_remove(variable);
+        }
+        for variable in ["HTTPS_PROXY", "https_proxy"] {
+            command.env(variable, format!("http://{}", listener.local_addr().unwrap()));
+        }
+        let child = command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let _silent = listener.accept().unwrap();
+        // SAFETY: a signal to a child that has not been waited for.
+        unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+        let error = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+        assert_eq!(error.contains("built into this program: `run` uses that one unless told `--pull always`"), noted, "{error}");
+    }
 }
 
 /// Pushed by us, fetched by oras: the same index and the same blobs. Moved on by oras and by skopeo to another registry and pulled by us:

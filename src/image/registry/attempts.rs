@@ -1,5 +1,6 @@
 //! How often and how long is tried: what passes away is tried again after growing waits, all else is the end.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::Progress;
@@ -40,6 +41,24 @@ pub(super) struct Task<'a> {
     pub what: &'a str,
     /// Without TLS, and so without credentials.
     pub plain: bool,
+    /// What has been told of the registry's silence.
+    pub silence: &'a Silence,
+}
+
+/// Until which attempt it has been told that a registry cannot be reached: all tasks find that out at once, one says it.
+#[derive(Debug, Default)]
+pub(super) struct Silence(AtomicU32);
+
+impl Silence {
+    /// Whether that attempt is the first of its number.
+    fn is_news(&self, attempt: u32) -> bool {
+        self.0.fetch_max(attempt, Ordering::Relaxed) < attempt
+    }
+
+    /// The registry has answered.
+    pub fn broken(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
 }
 
 /// The attempts of one task.
@@ -61,18 +80,18 @@ impl<'a> Attempts<'a> {
     /// When there is to be no other.
     pub async fn failed(&mut self, fault: Fault) -> Result<(), RegistryError> {
         self.count += 1;
-        let Fault::Passing { text, after } = fault else { return Err(self.end(fault)) };
-        if self.count >= self.patience.attempts {
-            return Err(self.end(Fault::Passing { text, after }));
+        let Task { reference, host, verb, what, silence, .. } = self.task;
+        let (text, after, of_all) = match fault {
+            Fault::Passing { text, after } if self.count < self.patience.attempts => (text, after, false),
+            Fault::Unreachable(text) if self.count < self.patience.attempts => (text, None, true),
+            last => return Err(self.end(last)),
+        };
+        let (wait, next, most) = (self.wait(after), self.count + 1, self.patience.attempts);
+        if !of_all || silence.is_news(next) {
+            let what = if of_all { reference } else { what };
+            let seconds = wait.as_secs_f64();
+            self.progress.note(&format!("cannot {verb} {what} yet: registry {host}: {text}; attempt {next} of {most} in {seconds:.1} s"));
         }
-        let wait = self.wait(after);
-        let Task { host, verb, what, .. } = self.task;
-        self.progress.note(&format!(
-            "cannot {verb} {what} yet: registry {host}: {text}; attempt {} of {} in {:.1} s",
-            self.count + 1,
-            self.patience.attempts,
-            wait.as_secs_f64()
-        ));
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -91,7 +110,7 @@ impl<'a> Attempts<'a> {
 
     /// The end of it.
     pub fn end(&self, fault: Fault) -> RegistryError {
-        let Task { reference, host, verb, what, plain } = self.task;
+        let Task { reference, host, verb, what, plain, .. } = self.task;
         let (doing, registry) = (format!("{verb} {what}"), host.to_owned());
         match fault {
             Fault::Absent => RegistryError::Absent { doing, registry },
@@ -102,7 +121,7 @@ impl<'a> Attempts<'a> {
                 };
                 RegistryError::Denied { doing, registry, reason, hint }
             }
-            Fault::Passing { text: reason, .. } | Fault::Final(reason) => {
+            Fault::Passing { text: reason, .. } | Fault::Unreachable(reason) | Fault::Final(reason) => {
                 RegistryError::Failed { doing, registry, reason, attempts: self.count }
             }
             Fault::Wrong(reason) => RegistryError::Refused { what: what.to_owned(), registry, reason },

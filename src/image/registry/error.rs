@@ -6,12 +6,6 @@ use crate::image::auth::AuthError;
 /// A registry could not be asked, refused, or gave something else than it should. Messages leave out their `source`.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// To be replaced.
-    #[error("{what}: not there yet")]
-    Unfinished {
-        /// What.
-        what: String,
-    },
     /// The store could not be read or written, or refused what came.
     #[error("cannot keep {reference} in the store")]
     Store {

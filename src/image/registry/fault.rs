@@ -10,6 +10,8 @@ use crate::image::ImageError;
 
 /// Bytes of an error's answer that are looked at.
 const ANSWER_LIMIT: usize = 16 << 10;
+/// How long its coming is waited for, all in all.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// Characters of it that are shown.
 const SHOWN: usize = 200;
 
@@ -23,6 +25,8 @@ pub(super) enum Fault {
         /// When the registry wants to be asked again.
         after: Option<Duration>,
     },
+    /// No connection came about; one may later. So it is for all that is asked of the registry meanwhile.
+    Unreachable(String),
     /// It will not work later.
     Final(String),
     /// Something came, but not what was asked for.
@@ -56,11 +60,15 @@ impl Fault {
     pub async fn of_answer(mut response: Response, stall: Duration) -> Self {
         let (status, after) = (response.status(), retry_after(response.headers()));
         let mut body = Vec::new();
-        while body.len() < ANSWER_LIMIT
-            && let Ok(Ok(Some(part))) = tokio::time::timeout(stall.min(Duration::from_secs(5)), response.chunk()).await
-        {
-            body.extend_from_slice(part.get(..ANSWER_LIMIT.min(part.len())).unwrap_or_default());
-        }
+        let read = async {
+            while body.len() < ANSWER_LIMIT
+                && let Ok(Some(part)) = response.chunk().await
+            {
+                body.extend_from_slice(part.get(..ANSWER_LIMIT.min(part.len())).unwrap_or_default());
+            }
+        };
+        // What has come by then has to do.
+        let _ = tokio::time::timeout(stall.min(ANSWER_TIME), read).await;
         Self::of_status(status, after, &body)
     }
 
@@ -94,7 +102,11 @@ impl Fault {
                 Tls::Other => Fault::passing(text),
             };
         }
-        if error.is_builder() || error.is_redirect() { Fault::Final(causes(error)) } else { Fault::passing(causes(error)) }
+        match causes(error) {
+            text if error.is_builder() || error.is_redirect() => Fault::Final(text),
+            text if error.is_connect() => Fault::Unreachable(text),
+            text => Fault::passing(text),
+        }
     }
 }
 

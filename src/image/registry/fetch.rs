@@ -1,5 +1,7 @@
 //! Documents and blobs out of a repository: bounded, with further attempts, blobs from where the last attempt ended.
 
+use std::time::Duration;
+
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE};
 use reqwest::{Method, Response, StatusCode};
 
@@ -14,6 +16,9 @@ use crate::image::store::{Incoming, Staging};
 /// Types of what a reference may resolve to: those of images, and those that are refused with a word about what they are.
 const DOCUMENTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+/// Bytes a second that an attempt at a blob must bring over its whole length; a stall is granted on top.
+const SLOWEST: u64 = 16 << 10;
+
 /// A document.
 #[derive(Debug)]
 pub(super) struct Document {
@@ -36,6 +41,8 @@ pub(super) struct Wanted {
 pub(super) struct Fetch<'a> {
     pub remote: &'a Remote,
     pub reference: &'a str,
+    /// What all that is for, in messages: `fetch`, `push`.
+    pub verb: &'a str,
     pub progress: &'a dyn Progress,
 }
 
@@ -119,7 +126,7 @@ impl Fetch<'_> {
         let (mut incoming, mut resumed) = (begin()?, false);
         loop {
             resumed |= incoming.received() > 0;
-            let fault = match self.once(wanted, &mut incoming).await {
+            let fault = match self.in_time(wanted, &mut incoming).await {
                 Ok(()) => match incoming.finish() {
                     Ok(()) => return Ok(()),
                     // The halves may be of two different blobs.
@@ -132,6 +139,18 @@ impl Fetch<'_> {
                 Err(fault) => fault,
             };
             attempts.failed(fault).await?;
+        }
+    }
+
+    /// One attempt, which has a time that its size sets.
+    async fn in_time(&self, wanted: &Wanted, incoming: &mut Incoming) -> Result<(), Fault> {
+        let time = self.remote.link.patience.stall + Duration::from_millis(wanted.size.saturating_mul(1000) / SLOWEST);
+        match tokio::time::timeout(time, self.once(wanted, incoming)).await {
+            Ok(done) => done,
+            Err(_) => {
+                let (there, size, seconds) = (incoming.received(), wanted.size, time.as_secs_f32());
+                Err(Fault::passing(format!("it is too slow: {there} of {size} bytes are there after {seconds:.1} s")))
+            }
         }
     }
 
@@ -171,7 +190,7 @@ impl Fetch<'_> {
     }
 
     fn attempts<'a>(&'a self, what: &'a str) -> Attempts<'a> {
-        Attempts::new(self.remote.link.patience, self.remote.task(self.reference, "fetch", what), self.progress)
+        Attempts::new(self.remote.link.patience, self.remote.task(self.reference, self.verb, what), self.progress)
     }
 }
 

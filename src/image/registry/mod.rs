@@ -90,7 +90,7 @@ impl Registry {
         for place in place::sources(&self.options, reference) {
             let result = async {
                 let remote = self.remote(place, false).await?;
-                let fetch = Fetch { remote: &remote, reference: &name, progress: &Silent };
+                let fetch = Fetch { remote: &remote, reference: &name, verb: "fetch", progress: &Silent };
                 if let Some(digest) = fetch.digest(wanted, &format!("image {name}")).await? {
                     return Ok(digest);
                 }
@@ -124,7 +124,7 @@ impl Registry {
         for place in place::sources(&self.options, reference) {
             let (mirror, host) = (place.mirror, place.host.clone());
             let result = match self.remote(place, false).await {
-                Ok(remote) => pull::pull(Fetch { remote: &remote, reference: &name, progress }, order).await,
+                Ok(remote) => pull::pull(Fetch { remote: &remote, reference: &name, verb: "fetch", progress }, order).await,
                 Err(error) => Err(error),
             };
             match result {
@@ -140,18 +140,25 @@ impl Registry {
         Err(last.unwrap_or_else(|| nowhere(&name)))
     }
 
-    /// Pulls the signatures of an image that is in the store already; gives how many documents there were.
+    /// Pulls the signatures of an image that is in the store already; gives how many documents there were. That takes no longer than a
+    /// minute.
     ///
     /// # Errors
-    /// When the registry cannot be asked.
+    /// When the registry cannot be asked, or none came in that time.
     pub async fn pull_signatures(&self, reference: &Reference, digest: &str, store: &Store) -> Result<usize, RegistryError> {
         let (name, mut last) = (reference.to_string(), None);
+        let until = signatures::until(self.patience);
         for place in place::sources(&self.options, reference) {
+            let host = place.host.clone();
             let result = async {
-                let remote = self.remote(place, false).await?;
-                let fetch = Fetch { remote: &remote, reference: &name, progress: &Silent };
                 let stage = store.stage().map_err(|error| kept(&name, error))?;
-                let roots = signatures::fetch(fetch, reference, digest, &stage).await?;
+                let found = async {
+                    let remote = self.remote(place, false).await?;
+                    let fetch = Fetch { remote: &remote, reference: &name, verb: "fetch", progress: &Silent };
+                    signatures::fetch(fetch, reference, digest, &stage, until).await
+                };
+                let found = tokio::time::timeout_at(until, found).await;
+                let roots = found.unwrap_or_else(|_| Err(signatures::too_long(&host)))?;
                 let count = roots.len();
                 if count > 0 {
                     pull::commit(&name, stage, roots).await?;
@@ -174,10 +181,9 @@ impl Registry {
     pub async fn push(&self, reference: &Reference, store: &Store, progress: &dyn Progress) -> Result<String, RegistryError> {
         let name = reference.to_string();
         let unreadable = |source| RegistryError::Unreadable { reference: name.clone(), source: Box::new(source) };
-        let root = store.named(&name).map_err(unreadable)?;
-        let root = root.ok_or_else(|| unreadable(ImageError::Absent { reference: name.clone() }))?;
+        let root = store.resolve(&name).map_err(unreadable)?;
         let remote = self.remote(place::origin(&self.options, reference), true).await?;
-        let fetch = Fetch { remote: &remote, reference: &name, progress };
+        let fetch = Fetch { remote: &remote, reference: &name, verb: "push", progress };
         push::Push { fetch, files: store.files(), store }.image(reference, &root).await?;
         Ok(root.digest().to_string())
     }

@@ -139,7 +139,8 @@ pub(super) async fn exactly(fetch: Fetch<'_>, entry: &Descriptor, what: &str) ->
 
 /// Signatures are worth having, but an image is one without them.
 async fn signatures_of(fetch: Fetch<'_>, order: Order<'_>, digest: &str, stage: &Staging) -> Vec<Descriptor> {
-    match signatures::fetch(fetch, order.reference, digest, stage).await {
+    let until = signatures::until(fetch.remote.link.patience);
+    match signatures::fetch(fetch, order.reference, digest, stage, until).await {
         Ok(roots) => roots,
         Err(error) => {
             fetch.progress.note(&format!("signatures are left out: {}", super::chain(&error)));

@@ -160,8 +160,8 @@ impl Push<'_> {
     }
 
     fn attempts<'a>(&'a self, what: &'a str) -> Attempts<'a> {
-        let Fetch { remote, reference, progress } = self.fetch;
-        Attempts::new(remote.link.patience, remote.task(reference, "push", what), progress)
+        let Fetch { remote, reference, verb, progress } = self.fetch;
+        Attempts::new(remote.link.patience, remote.task(reference, verb, what), progress)
     }
 
     /// A token may have become too old: one that is refused is tried once more with a new one.

@@ -9,7 +9,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
 use super::Options;
-use super::attempts::{Patience, Task};
+use super::attempts::{Patience, Silence, Task};
 use super::certificates::{Certificates, certificates};
 use super::check::challenges;
 use super::error::RegistryError;
@@ -41,6 +41,7 @@ pub(super) struct Remote {
     proof: Mutex<Option<Proof>>,
     /// Whether the registry has been asked what it wants to know.
     introduced: AtomicBool,
+    silence: Silence,
 }
 
 /// A request.
@@ -71,7 +72,8 @@ impl Remote {
             Credentials::Bearer(token) => Some(Proof::Bearer(token.reveal().to_owned())),
             _ => None,
         };
-        Ok(Remote { place, link, certificates: found, writes, credentials, proof: Mutex::new(proof), introduced: AtomicBool::new(false) })
+        let (proof, introduced, silence) = (Mutex::new(proof), AtomicBool::new(false), Silence::default());
+        Ok(Remote { place, link, certificates: found, writes, credentials, proof, introduced, silence })
     }
 
     /// The URL of something in the repository.
@@ -81,7 +83,7 @@ impl Remote {
 
     /// A task there.
     pub fn task<'a>(&'a self, reference: &'a str, verb: &'a str, what: &'a str) -> Task<'a> {
-        Task { reference, host: &self.place.host, verb, what, plain: self.place.plain }
+        Task { reference, host: &self.place.host, verb, what, plain: self.place.plain, silence: &self.silence }
     }
 
     /// Asks once, and a second time when the registry wants to know who asks.
@@ -159,7 +161,11 @@ impl Remote {
             request = request.header(CONTENT_TYPE, kind).body(bytes.clone());
         }
         match tokio::time::timeout(patience, request.send()).await {
-            Ok(sent) => sent.map_err(|error| self.link.broken(&error)),
+            Ok(Ok(response)) => {
+                self.silence.broken();
+                Ok(response)
+            }
+            Ok(Err(error)) => Err(self.link.broken(&error)),
             Err(_) => Err(Fault::stalled(patience)),
         }
     }

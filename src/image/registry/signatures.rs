@@ -2,9 +2,12 @@
 //! the referrers API or by the tag `sha256-<hex>`.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
+use tokio::time::Instant;
 
+use super::attempts::Patience;
 use super::contents;
 use super::error::RegistryError;
 use super::fetch::{Document, Fetch};
@@ -22,10 +25,16 @@ const TYPES: [&str; 3] = [
 ];
 /// What cosign 3 lists its bundles as, though their manifests say better: the type of their config.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
-/// Documents that are fetched, and layers of one.
+/// Referrers that are looked at.
 const COUNT: usize = 50;
+/// Layers of one.
+const LAYERS: usize = 16;
 /// Bytes that a document, and each of its layers, may have.
 const LIMIT: u64 = 1 << 20;
+/// Bytes that come for one image at most, manifests included.
+const BUDGET: u64 = 16 << 20;
+/// How long is looked for them.
+const TIME: Duration = Duration::from_secs(60);
 
 /// The name of cosign's tag for an image, and of the index of its referrers where there is no API for that.
 pub(super) fn tag(digest: &str) -> String {
@@ -37,43 +46,38 @@ pub(super) fn name(reference: &Reference, digest: &str) -> String {
     format!("{}/{}:{}.sig", reference.domain, reference.repository, tag(digest))
 }
 
-/// Fetches all that there are; gives their roots.
+/// When a search for signatures that begins now has to be over.
+pub(super) fn until(patience: Patience) -> Instant {
+    Instant::now() + patience.stall.saturating_mul(4).min(TIME)
+}
+
+/// A search that has taken its time and found nothing.
+pub(super) fn too_long(host: &str) -> RegistryError {
+    let (doing, reason) = ("fetch signatures".to_owned(), "it takes too long".to_owned());
+    RegistryError::Failed { doing, registry: host.to_owned(), reason, attempts: 1 }
+}
+
+/// Fetches all that there are, within bounds; gives their roots. What is there at the end of the time is given then.
 ///
 /// # Errors
-/// When the registry cannot be asked. A single one that is not as it should be is noted and left out.
+/// When the registry cannot be asked, or nothing is there in time. A single one that is not as it should be is noted and left out.
 pub(super) async fn fetch(
     fetch: Fetch<'_>,
     reference: &Reference,
     digest: &str,
     stage: &Staging,
+    until: Instant,
 ) -> Result<Vec<Descriptor>, RegistryError> {
-    let mut roots = Vec::new();
-    match fetch.document(&format!("manifests/{}.sig", tag(digest)), "signature", LIMIT).await {
-        Ok(document) => match tagged(fetch, &document, stage).await {
-            Ok(mut root) => {
-                set_name(&mut root, &name(reference, digest));
-                roots.push(root);
-            }
-            Err(error) => left_out(fetch, &error),
-        },
-        Err(error) if error.is_absent() => {}
-        Err(error) => return Err(error),
-    }
-    let listed = match referrers(fetch, digest).await {
-        Err(error) if !roots.is_empty() => {
-            left_out(fetch, &error);
-            Vec::new()
-        }
-        listed => listed?,
-    };
-    for entry in listed.iter().filter(|entry| may_be_signature(entry)).take(COUNT) {
-        match referrer(fetch, entry, digest, stage).await {
-            Ok(Some(root)) => roots.push(root),
-            Ok(None) => {}
-            Err(error) => left_out(fetch, &error),
+    let mut search = Search { fetch, stage, left: BUDGET, roots: Vec::new() };
+    match tokio::time::timeout_at(until, search.all(reference, digest)).await {
+        Ok(done) => done?,
+        Err(_) if search.roots.is_empty() => return Err(too_long(&fetch.remote.place.host)),
+        Err(_) => {
+            let error = too_long(&fetch.remote.place.host);
+            fetch.progress.note(&format!("further signatures are left out: {error}"));
         }
     }
-    Ok(roots)
+    Ok(search.roots)
 }
 
 fn left_out(fetch: Fetch<'_>, error: &RegistryError) {
@@ -113,54 +117,110 @@ fn may_be_signature(entry: &Descriptor) -> bool {
     *entry.media_type() == MediaType::ImageManifest && kind.is_none_or(|kind| kind == EMPTY || TYPES.contains(&kind.as_str()))
 }
 
-/// The manifest behind cosign's tag, and its layers.
-async fn tagged(fetch: Fetch<'_>, document: &Document, stage: &Staging) -> Result<Descriptor, RegistryError> {
-    let refused = |reason| super::pull::refused(fetch, "signature", reason);
-    let media_type = contents::media_type(&document.bytes, &document.media_type);
-    if media_type != MediaType::ImageManifest.to_string() {
-        return Err(refused(format!("it is no image manifest but {media_type}")));
-    }
-    let manifest = parse(fetch, &document.bytes)?;
-    layers(fetch, &manifest, &document.bytes, stage).await?;
-    descriptor(&digest_of(&document.bytes), document.bytes.len() as u64, MediaType::ImageManifest).map_err(refused)
-}
-
-/// The manifest of a referrer, and its layers; none when it is no signature after all.
-async fn referrer(fetch: Fetch<'_>, entry: &Descriptor, subject: &str, stage: &Staging) -> Result<Option<Descriptor>, RegistryError> {
-    let refused = |reason: String| super::pull::refused(fetch, "signature", reason);
-    let size = contents::wanted(entry, "signature".to_owned(), LIMIT).map_err(refused)?.size;
-    let bytes = exactly(fetch, entry, "signature").await?;
-    let manifest = parse(fetch, &bytes)?;
-    // OCI image spec 1.1: without a type of its own an artifact has that of its config.
-    let kind = manifest.artifact_type().clone().unwrap_or_else(|| manifest.config().media_type().clone());
-    if !TYPES.contains(&kind.to_string().as_str()) {
-        return Ok(None);
-    }
-    let about = manifest.subject().as_ref().map(|about| about.digest().to_string());
-    if about.as_deref() != Some(subject) {
-        return Err(refused(format!("it is about {}", about.as_deref().unwrap_or("nothing"))));
-    }
-    layers(fetch, &manifest, &bytes, stage).await?;
-    let mut root = descriptor(entry.digest().as_ref(), size, MediaType::ImageManifest).map_err(refused)?;
-    root.set_artifact_type(Some(kind));
-    root.set_annotations(Some(HashMap::from([(SUBJECT.to_owned(), subject.to_owned())])));
-    Ok(Some(root))
-}
-
 fn parse(fetch: Fetch<'_>, bytes: &[u8]) -> Result<ImageManifest, RegistryError> {
     ImageManifest::from_reader(bytes).map_err(|error| super::pull::refused(fetch, "signature", format!("it is malformed: {error}")))
 }
 
-/// Config and layers, and then the manifest itself.
-async fn layers(fetch: Fetch<'_>, manifest: &ImageManifest, bytes: &[u8], stage: &Staging) -> Result<(), RegistryError> {
-    let refused = |reason| super::pull::refused(fetch, "signature", reason);
-    if manifest.layers().len() > COUNT {
-        return Err(refused(format!("it has {} layers, {COUNT} are allowed", manifest.layers().len())));
+/// What is fetched of the signatures of an image.
+struct Search<'a> {
+    fetch: Fetch<'a>,
+    stage: &'a Staging,
+    /// Bytes that may still come.
+    left: u64,
+    roots: Vec<Descriptor>,
+}
+
+impl Search<'_> {
+    async fn all(&mut self, reference: &Reference, digest: &str) -> Result<(), RegistryError> {
+        let fetch = self.fetch;
+        match fetch.document(&format!("manifests/{}.sig", tag(digest)), "signature", LIMIT).await {
+            Ok(document) => match self.tagged(&document).await {
+                Ok(mut root) => {
+                    set_name(&mut root, &name(reference, digest));
+                    self.roots.push(root);
+                }
+                Err(error) => left_out(fetch, &error),
+            },
+            Err(error) if error.is_absent() => {}
+            Err(error) => return Err(error),
+        }
+        let listed = match referrers(fetch, digest).await {
+            Err(error) if !self.roots.is_empty() => {
+                left_out(fetch, &error);
+                Vec::new()
+            }
+            listed => listed?,
+        };
+        // Lists grow at their end: the newest come first.
+        for entry in listed.iter().rev().filter(|entry| may_be_signature(entry)).take(COUNT) {
+            match self.referrer(entry, digest).await {
+                Ok(Some(root)) => self.roots.push(root),
+                Ok(None) => {}
+                Err(error) => left_out(fetch, &error),
+            }
+        }
+        Ok(())
     }
-    let all = std::iter::once(manifest.config()).chain(manifest.layers());
-    let wanted: Result<Vec<_>, _> = all.map(|blob| contents::wanted(blob, "signature".to_owned(), LIMIT)).collect();
-    for blob in contents::distinct(wanted.map_err(refused)?).map_err(refused)? {
-        fetch.blob(&blob, stage).await?;
+
+    /// The manifest behind cosign's tag, and its layers.
+    async fn tagged(&mut self, document: &Document) -> Result<Descriptor, RegistryError> {
+        let size = document.bytes.len() as u64;
+        self.spend(size)?;
+        let media_type = contents::media_type(&document.bytes, &document.media_type);
+        if media_type != MediaType::ImageManifest.to_string() {
+            return Err(self.refused(format!("it is no image manifest but {media_type}")));
+        }
+        let manifest = parse(self.fetch, &document.bytes)?;
+        self.layers(&manifest, &document.bytes).await?;
+        descriptor(&digest_of(&document.bytes), size, MediaType::ImageManifest).map_err(|reason| self.refused(reason))
     }
-    stage.put(bytes).map(|_| ()).map_err(|error| super::kept(fetch.reference, error))
+
+    /// The manifest of a referrer, and its layers; none when it is no signature after all.
+    async fn referrer(&mut self, entry: &Descriptor, subject: &str) -> Result<Option<Descriptor>, RegistryError> {
+        let size = contents::wanted(entry, "signature".to_owned(), LIMIT).map_err(|reason| self.refused(reason))?.size;
+        self.spend(size)?;
+        let bytes = exactly(self.fetch, entry, "signature").await?;
+        let manifest = parse(self.fetch, &bytes)?;
+        // OCI image spec 1.1: without a type of its own an artifact has that of its config.
+        let kind = manifest.artifact_type().clone().unwrap_or_else(|| manifest.config().media_type().clone());
+        if !TYPES.contains(&kind.to_string().as_str()) {
+            return Ok(None);
+        }
+        let about = manifest.subject().as_ref().map(|about| about.digest().to_string());
+        if about.as_deref() != Some(subject) {
+            return Err(self.refused(format!("it is about {}", about.as_deref().unwrap_or("nothing"))));
+        }
+        self.layers(&manifest, &bytes).await?;
+        let root = descriptor(entry.digest().as_ref(), size, MediaType::ImageManifest);
+        let mut root = root.map_err(|reason| self.refused(reason))?;
+        root.set_artifact_type(Some(kind));
+        root.set_annotations(Some(HashMap::from([(SUBJECT.to_owned(), subject.to_owned())])));
+        Ok(Some(root))
+    }
+
+    /// Config and layers, and then the manifest itself.
+    async fn layers(&mut self, manifest: &ImageManifest, bytes: &[u8]) -> Result<(), RegistryError> {
+        if manifest.layers().len() > LAYERS {
+            return Err(self.refused(format!("it has {} layers, {LAYERS} are allowed", manifest.layers().len())));
+        }
+        let all = std::iter::once(manifest.config()).chain(manifest.layers());
+        let wanted: Result<Vec<_>, _> = all.map(|blob| contents::wanted(blob, "signature".to_owned(), LIMIT)).collect();
+        let blobs = wanted.and_then(contents::distinct).map_err(|reason| self.refused(reason))?;
+        self.spend(blobs.iter().map(|blob| blob.size).sum())?;
+        for blob in blobs {
+            self.fetch.blob(&blob, self.stage).await?;
+        }
+        self.stage.put(bytes).map(|_| ()).map_err(|error| super::kept(self.fetch.reference, error))
+    }
+
+    /// Takes so much of what may come; nothing, if it is too much.
+    fn spend(&mut self, bytes: u64) -> Result<(), RegistryError> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| self.refused(format!("with it there are more than the {BUDGET} bytes that all may have")))?;
+        Ok(())
+    }
+
+    fn refused(&self, reason: String) -> RegistryError {
+        super::pull::refused(self.fetch, "signature", reason)
+    }
 }

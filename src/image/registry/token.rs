@@ -81,6 +81,7 @@ fn of_server(fault: Fault, host: &str) -> Fault {
     let named = |text: String| format!("its token server {host}: {text}");
     match fault {
         Fault::Passing { text, after } => Fault::Passing { text: named(text), after },
+        Fault::Unreachable(text) => Fault::passing(named(text)),
         Fault::Denied(text) => Fault::Denied(named(text)),
         Fault::Absent => Fault::Final(named("HTTP 404 Not Found".to_owned())),
         Fault::Final(text) | Fault::Wrong(text) => Fault::Final(named(text)),
