@@ -3,15 +3,9 @@
 use std::collections::HashSet;
 use std::fs;
 
-use super::change::{Locked, Root};
-use super::{Pruned, SUBJECT, Store, durable, ingest, is_image, verified};
+use super::change::Locked;
+use super::{Pruned, Store, durable, ingest, verified};
 use crate::image::error::ImageError;
-
-/// Whether it is an image without a name that says nothing about another one: built without one, or its name is another's by now.
-fn is_left_over(root: &Root) -> bool {
-    let about = root.descriptor.annotations().as_ref().is_some_and(|all| all.contains_key(SUBJECT));
-    root.name().is_none() && !about && is_image(&root.descriptor)
-}
 
 impl Store {
     /// Collects what nothing refers to, and images without a name.
@@ -36,7 +30,7 @@ impl Store {
         }
         let mut locked = Locked::open(&self.folder)?;
         let all = locked.roots.len();
-        locked.roots.retain(|root| !is_left_over(root));
+        locked.roots.retain(|root| !root.is_left_over());
         let survey = self.survey(&locked.roots)?;
         if !dry && (!survey.orphans.is_empty() || locked.roots.len() != all) {
             let orphans: HashSet<usize> = survey.orphans.iter().map(|(at, _)| *at).collect();

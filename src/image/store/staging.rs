@@ -96,21 +96,23 @@ impl Staging {
         Incoming::new(digest, size, self.part(digest), place)
     }
 
-    /// Makes blobs and roots part of the store. A root takes its name from the one that had it.
+    /// Makes blobs and roots part of the store. A root takes its name from the one that had it, which stays without
+    /// one if it is an image.
     ///
     /// # Errors
     /// When a blob that a root leads to is neither here nor in the store, or the store cannot be written; nothing has changed then that
     /// anyone could see.
     pub fn commit(self, roots: Vec<Descriptor>) -> Result<(), ImageError> {
         let mut locked = Locked::open(&self.store.folder)?;
-        roots.iter().try_for_each(|root| self.check(root))?;
+        let mut followed = HashSet::new();
+        roots.iter().try_for_each(|root| self.check(root, &mut followed))?;
         self.publish()?;
         locked.put(roots);
         locked.write()
     }
 
-    /// Whether all blobs are there that a root leads to.
-    fn check(&self, root: &Descriptor) -> Result<(), ImageError> {
+    /// Whether all blobs are there that a root leads to. Documents that are `followed` already, by type and digest, are not read again.
+    fn check(&self, root: &Descriptor, followed: &mut HashSet<(String, String)>) -> Result<(), ImageError> {
         let (here, there) = (Files::Folder(self.folder.clone()), self.store.files());
         descend(root, &mut HashSet::new(), &mut |blob| {
             let digest = blob.digest().to_string();
@@ -123,7 +125,8 @@ impl Staging {
             if size != blob.size() {
                 return Err(refused(&format!("it has {size} bytes instead of {}", blob.size())));
             }
-            graph::is_document(blob).then(|| files.blob(blob, "manifest", DOCUMENT_LIMIT)).transpose()
+            let follow = graph::is_document(blob) && followed.insert((blob.media_type().to_string(), digest.clone()));
+            follow.then(|| files.blob(blob, "manifest", DOCUMENT_LIMIT)).transpose()
         })
     }
 

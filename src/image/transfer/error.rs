@@ -39,6 +39,14 @@ pub enum TransferError {
         /// What there is instead.
         skipped: Vec<String>,
     },
+    /// More than anybody packs into one archive.
+    #[error("it lists {count} images and signatures, more than the {limit} that are imported at once")]
+    TooManyRoots {
+        /// How many there are.
+        count: usize,
+        /// The most there may be.
+        limit: usize,
+    },
     /// More than any archive of gadgets has.
     #[error("it refers to more than {limit} blobs")]
     TooMany {

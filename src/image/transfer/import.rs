@@ -1,17 +1,20 @@
 //! Takes the gadget images of a layout, and what signs them, into a store: all or nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
 use oci_spec::image::Descriptor;
 
-use super::tree::{self, Kind, Piece, Tree};
+use super::tree::{Key, Kind, Piece, Tree, Trees, key};
 use super::{Naming, Progress, TransferError};
 use crate::image::error::ImageError;
 use crate::image::layout::{Files, name_of};
 use crate::image::store::{SUBJECT, Staging, Store, set_name};
 
-/// Blobs that what is imported may have.
+/// Blobs that what is imported may have; what two different images share counts twice.
 const MAX_BLOBS: usize = 100_000;
+/// Images and signatures that `index.json` may list.
+const MAX_ROOTS: usize = 1000;
 
 /// What was imported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,10 +32,7 @@ pub struct Imported {
 /// # Errors
 /// When the layout is not as it should be, has nothing for us or an image without a name, or the store cannot be written.
 pub fn import(files: &Files<'_>, store: &Store, naming: &Naming, progress: &mut Progress<'_>) -> Result<Imported, TransferError> {
-    let mut plan = Plan::default();
-    for root in files.documents()? {
-        plan.add(files, &root, naming)?;
-    }
+    let mut plan = Plan::of(files, naming)?;
     plan.attach(&store.roots()?)?;
     if plan.named.is_empty() && plan.referrers.is_empty() {
         return Err(TransferError::Empty { skipped: plan.skipped });
@@ -54,10 +54,7 @@ pub fn import(files: &Files<'_>, store: &Store, naming: &Naming, progress: &mut 
 /// # Errors
 /// As [`import`].
 pub fn survey(files: &Files<'_>, naming: &Naming) -> Result<Imported, TransferError> {
-    let mut plan = Plan::default();
-    for root in files.documents()? {
-        plan.add(files, &root, naming)?;
-    }
+    let mut plan = Plan::of(files, naming)?;
     plan.attach(&[])?;
     Ok(plan.imported())
 }
@@ -69,27 +66,43 @@ struct Plan {
     /// Roots with a name, and whether they are images.
     named: BTreeMap<String, (Descriptor, bool)>,
     /// Roots without, by digest, and what they sign.
-    referrers: BTreeMap<String, (Descriptor, String, Vec<Piece>)>,
+    referrers: BTreeMap<String, (Descriptor, String, Rc<Tree>)>,
+    /// What is known of the documents.
+    trees: Trees,
+    /// The roots of which the blobs are taken.
+    taken: HashSet<Key>,
     /// Digests that a signature may be about.
     known: HashSet<String>,
     skipped: Vec<String>,
 }
 
 impl Plan {
+    /// All that is listed.
+    fn of(files: &Files<'_>, naming: &Naming) -> Result<Self, TransferError> {
+        let (mut plan, roots) = (Plan::default(), files.documents()?);
+        if roots.len() > MAX_ROOTS {
+            return Err(TransferError::TooManyRoots { count: roots.len(), limit: MAX_ROOTS });
+        }
+        roots.iter().try_for_each(|root| plan.add(files, root, naming))?;
+        Ok(plan)
+    }
+
     fn add(&mut self, files: &Files<'_>, root: &Descriptor, naming: &Naming) -> Result<(), TransferError> {
-        let Tree { kind, pieces, digests, .. } = tree::of(files, root)?;
-        match kind {
+        let tree = self.tree(files, root)?;
+        match &tree.kind {
             Kind::Gadget => {
                 self.name(root, naming.image(root)?, true)?;
-                self.known.extend(digests);
-                self.take(pieces)
+                self.take(root, &tree)
             }
             Kind::Signature { subject } => match (naming.signature(root)?, subject) {
                 (Some(name), _) => {
                     self.name(root, name, false)?;
-                    self.take(pieces)
+                    self.take(root, &tree)
                 }
-                (None, Some(subject)) => self.refers(root, subject, pieces),
+                (None, Some(subject)) => {
+                    self.refers(root, subject, &tree);
+                    Ok(())
+                }
                 (None, None) => {
                     self.skip(root, "a signature of which nobody knows what it signs");
                     Ok(())
@@ -97,25 +110,31 @@ impl Plan {
             },
             Kind::Referrers(all) => {
                 for (manifest, subject) in all {
-                    let pieces = tree::of(files, &manifest)?.pieces;
-                    self.refers(&manifest, subject, pieces)?;
+                    let tree = self.tree(files, manifest)?;
+                    self.refers(manifest, subject, &tree);
                 }
                 Ok(())
             }
             Kind::Other(what) => {
-                self.skip(root, &what);
+                self.skip(root, what);
                 Ok(())
             }
         }
     }
 
+    /// What a root leads to. All that is followed together is bounded.
+    fn tree(&mut self, files: &Files<'_>, root: &Descriptor) -> Result<Rc<Tree>, TransferError> {
+        let tree = self.trees.of(files, root)?;
+        if self.trees.pieces() > MAX_BLOBS { Err(TransferError::TooMany { limit: MAX_BLOBS }) } else { Ok(tree) }
+    }
+
     /// Leaves out signatures of what is neither here nor among the stored roots.
     fn attach(&mut self, stored: &[Descriptor]) -> Result<(), TransferError> {
         self.known.extend(stored.iter().map(|root| root.digest().to_string()));
-        for (digest, (root, subject, pieces)) in std::mem::take(&mut self.referrers) {
+        for (digest, (root, subject, tree)) in std::mem::take(&mut self.referrers) {
             if self.known.contains(&subject) {
-                self.take(pieces)?;
-                self.referrers.insert(digest, (root, subject, Vec::new()));
+                self.take(&root, &tree)?;
+                self.referrers.insert(digest, (root, subject, tree));
             } else {
                 self.skip(&root, &format!("a signature of {subject}, which is not there"));
             }
@@ -123,9 +142,8 @@ impl Plan {
         Ok(())
     }
 
-    fn refers(&mut self, root: &Descriptor, subject: String, pieces: Vec<Piece>) -> Result<(), TransferError> {
-        self.referrers.insert(root.digest().to_string(), (root.clone(), subject, pieces));
-        if self.referrers.len() > MAX_BLOBS { Err(TransferError::TooMany { limit: MAX_BLOBS }) } else { Ok(()) }
+    fn refers(&mut self, root: &Descriptor, subject: &str, tree: &Rc<Tree>) {
+        self.referrers.insert(root.digest().to_string(), (root.clone(), subject.to_owned(), Rc::clone(tree)));
     }
 
     fn name(&mut self, root: &Descriptor, name: String, image: bool) -> Result<(), TransferError> {
@@ -138,17 +156,24 @@ impl Plan {
         }
     }
 
-    fn take(&mut self, pieces: Vec<Piece>) -> Result<(), TransferError> {
-        for piece in pieces {
+    /// Takes the blobs of a root, once.
+    fn take(&mut self, root: &Descriptor, tree: &Tree) -> Result<(), TransferError> {
+        if !self.taken.insert(key(root)) {
+            return Ok(());
+        }
+        if matches!(tree.kind, Kind::Gadget) {
+            self.known.extend(tree.digests.iter().cloned());
+        }
+        for piece in &tree.pieces {
             let digest = piece.descriptor.digest().to_string();
             let lies = |known: &Piece| known.descriptor.size() != piece.descriptor.size();
             if self.blobs.get(&digest).is_some_and(lies) {
                 let reason = "its size is given in two ways".to_owned();
                 return Err(ImageError::Blob { digest, what: piece.what, reason }.into());
             }
-            self.blobs.insert(digest, piece);
+            self.blobs.insert(digest, piece.clone());
         }
-        if self.blobs.len() > MAX_BLOBS { Err(TransferError::TooMany { limit: MAX_BLOBS }) } else { Ok(()) }
+        Ok(())
     }
 
     fn skip(&mut self, root: &Descriptor, what: &str) {

@@ -22,7 +22,7 @@ pub(super) fn named<'r>(roots: &'r [Descriptor], reference: &str) -> Result<Vec<
     Ok(match &wanted.digest {
         None => roots.iter().filter(|root| name_of(root) == Some(&full)).collect(),
         Some(digest) => {
-            let is_meant = |root: &&Descriptor| root.digest().to_string() == *digest && name_of(root).is_some_and(same_repository);
+            let is_meant = |root: &&Descriptor| root.digest().to_string() == *digest && name_of(root).is_none_or(same_repository);
             roots.iter().filter(is_meant).collect()
         }
     })

@@ -260,6 +260,43 @@ fn all_or_nothing() {
     assert!(!to.folder().join("blobs").join(elf).exists());
 }
 
+/// An archive that lists the same things again and again, in different indexes, too, is read in time that does not grow with the product:
+/// each document once. What lists more than is sensible is refused.
+#[test]
+fn repetitions_cost_nothing() {
+    let (_folder, to) = store();
+    let layout = |indexes: usize, roots: usize| {
+        let mut layout = Layout::default();
+        let manifest = json!({
+            "schemaVersion": 2,
+            "config": layout.blob(pack::CONFIG_TYPE, b"name: toy\n"),
+            "layers": [layout.blob(pack::EBPF_TYPE, b"\x7fELF")],
+            "annotations": {"padding": "x".repeat(2 << 20)},
+        });
+        let mut entry = layout.blob("application/vnd.oci.image.manifest.v1+json", manifest.to_string().as_bytes());
+        entry["platform"] = json!({"os": "linux", "architecture": "amd64"});
+        for root in 0..roots {
+            let mut index = json!({"schemaVersion": 2, "manifests": vec![entry.clone(); 256]});
+            index["annotations"] = json!({"number": (root % indexes).to_string()});
+            let mut listed = layout.blob("application/vnd.oci.image.index.v1+json", index.to_string().as_bytes());
+            listed["annotations"] = json!({pack::REF_NAME: format!("a/b:{root}")});
+            layout.roots.push(listed);
+        }
+        layout
+    };
+    for (indexes, roots) in [(1, 1000), (300, 300)] {
+        let (layout, began) = (layout(indexes, roots), std::time::Instant::now());
+        assert_eq!(layout.import(&to, None).unwrap().images.len(), roots);
+        // Reading the manifest for each time it is listed would be hundreds of gigabytes.
+        assert!(began.elapsed() < std::time::Duration::from_secs(30), "{indexes} {roots}: {:?}", began.elapsed());
+    }
+    let mut many = layout(1, 1);
+    many.roots = vec![many.roots[0].clone(); 10_000];
+    let (began, error) = (std::time::Instant::now(), many.import(&to, None).unwrap_err().to_string());
+    assert_eq!(error, "it lists 10000 images and signatures, more than the 1000 that are imported at once");
+    assert!(began.elapsed() < std::time::Duration::from_secs(10));
+}
+
 /// RFC 3339 in all its forms, and what only looks like it.
 #[test]
 fn times_are_read() {

@@ -70,6 +70,46 @@ fn removing_the_last_name_collects() {
     assert_eq!(store.prune().unwrap(), Pruned::default());
 }
 
+/// An image that loses its name to another one, stored or tagged, is still found by its digest, and only prune takes it away.
+#[test]
+fn an_image_that_lost_its_name_is_found_by_its_digest() {
+    let (_dir, store) = store();
+    let one = add(&store, &full("one"), b"v1");
+    let two = add(&store, &full("one"), b"v2");
+    let three = add(&store, &full("three"), b"v3");
+    store.tag(&full("three"), &full("one")).unwrap();
+    let stores = crate::image::Stores::of(vec![store.folder().to_owned()]);
+    let open = |root: &Descriptor| crate::image::open_in(&format!("one@{}", root.digest()), &stores);
+    for lost in [&one, &two] {
+        assert_eq!(name_of(&store.by_digest(lost.digest().as_ref()).unwrap().unwrap()), None);
+        assert_eq!(store.resolve(&format!("one@{}", lost.digest())).unwrap().digest(), lost.digest());
+        assert_eq!(open(lost).unwrap().digest, lost.digest().to_string());
+        is_whole(&store, lost);
+    }
+    assert_eq!(names(&store), [full("one"), full("three")]);
+    assert_eq!(store.roots().unwrap().len(), 4);
+    assert!(store.prune().unwrap().blobs > 0);
+    assert!(!has(&store, &one) && !has(&store, &two) && has(&store, &three));
+    assert!(open(&one).is_err() && open(&two).is_err());
+}
+
+/// No image is listed without a name while it has one: not when it keeps another name, and not when it gets a name again.
+#[test]
+fn only_images_without_any_name_are_nameless() {
+    let (_dir, store) = store();
+    let one = add(&store, &full("one"), b"v1");
+    store.tag(&full("one"), &full("again")).unwrap();
+    add(&store, &full("one"), b"v2");
+    assert_eq!(store.roots().unwrap().len(), 2, "it keeps its other name");
+    add(&store, &full("again"), b"v2");
+    assert_eq!(store.roots().unwrap().iter().filter(|root| name_of(root).is_none()).count(), 1);
+    store.tag(one.digest().as_ref(), &full("back")).unwrap();
+    assert_eq!(store.roots().unwrap().len(), 3);
+    assert_eq!(names(&store), [full("again"), full("back"), full("one")]);
+    add(&store, &full("one"), b"v2");
+    assert_eq!(store.roots().unwrap().len(), 3, "the same image under the same name changes nothing");
+}
+
 /// Removing takes along only what belongs to the image: other garbage is left to prune.
 #[test]
 fn removing_leaves_other_garbage_alone() {
@@ -79,7 +119,7 @@ fn removing_leaves_other_garbage_alone() {
     add(&store, &full("one"), b"1");
     store.remove(&full("one")).unwrap();
     assert!(has(&store, &lost) && has(&store, &orphan));
-    assert_eq!(store.roots().unwrap().len(), 1);
+    assert_eq!(store.roots().unwrap().len(), 2, "the image without a name and its signature");
     store.prune().unwrap();
     assert_eq!((blobs(&store).len(), store.roots().unwrap().len()), (0, 0));
 }

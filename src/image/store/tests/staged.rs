@@ -154,3 +154,21 @@ fn what_others_have_written_is_kept() {
     store.remove("theirs").unwrap();
     assert_eq!(names(&store), [full("two")]);
 }
+
+/// A lock that another process does not let go is waited for as long as is allowed; then the error names the file and says why.
+#[test]
+fn a_lock_is_not_waited_for_without_end() {
+    use std::time::{Duration, Instant};
+    let (_dir, store) = store();
+    add(&store, &full("one"), b"1");
+    let limit = Duration::from_millis(200);
+    let held = change::lock_within(&store.folder, limit).unwrap();
+    let began = Instant::now();
+    let error = change::lock_within(&store.folder, limit).unwrap_err();
+    assert!(began.elapsed() >= limit && began.elapsed() < Duration::from_secs(10));
+    assert!(error.to_string().contains("index.json.lock"), "{error}");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("another process"), "{source}");
+    drop(held);
+    assert!(change::lock_within(&store.folder, limit).is_ok());
+}
