@@ -7,6 +7,8 @@ use super::error::ImageError;
 pub const DEFAULT_DOMAIN: &str = "ghcr.io";
 /// Where names without a slash are looked for in that registry, unless configured otherwise.
 pub const DEFAULT_FOLDER: &str = "inspektor-gadget/gadget/";
+const HOSTLESS: &str =
+    "the registry's name needs a dot, a port or to be localhost: what begins with it would be taken for a folder elsewhere";
 const REPOSITORY: &str = "the repository may have lower-case letters, digits and single . _ - between them";
 /// Bytes of a reference that are worth looking at.
 const LENGTH_LIMIT: usize = 512;
@@ -44,12 +46,13 @@ impl Names {
     /// usual in the usual registry, and nothing in another one.
     ///
     /// # Errors
-    /// When either is malformed.
+    /// When either is malformed, or full names of the registry would not be known again as such.
     pub fn new(domain: Option<&str>, folder: Option<&str>) -> Result<Self, ImageError> {
         let domain = domain.unwrap_or(DEFAULT_DOMAIN);
         let folder = folder.unwrap_or(if domain == DEFAULT_DOMAIN { DEFAULT_FOLDER } else { "" }).trim_matches('/');
         let refused = |reason| ImageError::Reference { reference: format!("{domain}/{folder}"), reason };
         check(is_domain(domain), refused, "the registry's name is malformed")?;
+        check(is_host(domain), refused, HOSTLESS)?;
         check(folder.is_empty() || folder.split('/').all(is_component), refused, REPOSITORY)?;
         let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         Ok(Names { domain: domain.to_owned(), folder })
@@ -84,10 +87,10 @@ impl Names {
         Ok(Reference { domain: domain.to_owned(), repository, tag: tag.map(str::to_owned), digest: digest.map(str::to_owned) })
     }
 
-    /// Text before the first slash is a registry if it looks like a host: a dot, a colon, a capital, or `localhost`.
+    /// Text before the first slash is a registry if it looks like a host.
     fn split_domain<'t>(&'t self, text: &'t str) -> (&'t str, &'t str) {
         match text.split_once('/') {
-            Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) || first.to_lowercase() != first => (first, rest),
+            Some((first, rest)) if is_host(first) => (first, rest),
             _ => (&self.domain, text),
         }
     }
@@ -135,6 +138,11 @@ fn split_last(text: &str, mark: char) -> (&str, Option<&str>) {
 
 fn check(holds: bool, refused: impl Fn(&'static str) -> ImageError, reason: &'static str) -> Result<(), ImageError> {
     if holds { Ok(()) } else { Err(refused(reason)) }
+}
+
+/// Whether it is told from a folder: by a dot, a colon, a capital, or as `localhost`.
+fn is_host(text: &str) -> bool {
+    text == "localhost" || text.contains(['.', ':']) || text.to_lowercase() != text
 }
 
 fn is_domain(text: &str) -> bool {

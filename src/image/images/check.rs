@@ -64,7 +64,7 @@ impl Images {
         let verified = result.map_err(|error| refusal(wanted, error))?;
         tracing::debug!(image = %wanted, digest, by = verified.by, "image verified");
         if let Some(own) = own {
-            own.keep_verified(&digest, &policy, &verified.by);
+            own.keep_verified(&digest, &policy, &verified);
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Settings {
     /// # Errors
     /// When a key, certificate or policy document cannot be used.
     pub fn policy(&self) -> Result<Policy, TrustError> {
-        let mut policy = Policy { required: self.verify, allowed: self.allowed.clone(), ..Policy::default() };
+        let mut policy = Policy { required: self.verify, allowed: self.allowed.clone(), names: self.names.clone(), ..Policy::default() };
         if !self.public_keys.is_empty() {
             policy.keys = self.public_keys.iter().map(|text| cosign::PublicKey::parse(text)).collect::<Result<_, _>>()?;
         }

@@ -1,13 +1,13 @@
 //! The allowed gadgets. A rule is a name with a tag, a name with a digest, a prefix ending in `*`, or a place on disk beginning with `/`.
 //!
-//! Names are completed as those of images are, so `trace_open` allows `ghcr.io/inspektor-gadget/gadget/trace_open:latest` and `trace_*` what is
-//! in that folder. A prefix that begins with a registry is taken letter by letter: `ghcr.io/foo*` allows `ghcr.io/foobar/x`, too.
+//! Names are completed as those of images are, so unless configured otherwise `trace_open` allows
+//! `ghcr.io/inspektor-gadget/gadget/trace_open:latest` and `trace_*` what is in that folder. A prefix that begins with a registry is taken letter by letter: `ghcr.io/foo*` allows `ghcr.io/foobar/x`, too.
 //! Blank entries are passed over.
 
 use std::path::Path;
 
 use super::error::TrustError;
-use crate::image::reference::Reference;
+use crate::image::reference::{Names, Reference};
 
 /// What the rules say of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +36,16 @@ pub(super) fn ask_for_digest(allowed: &[String]) -> bool {
 }
 
 /// What the rules say of an image, of which the digest may be known.
-pub(super) fn allowance(allowed: &[String], reference: &Reference, digest: Option<&str>) -> Allowance {
+pub(super) fn allowance(allowed: &[String], names: &Names, reference: &Reference, digest: Option<&str>) -> Allowance {
     let digest = reference.digest.as_deref().or(digest);
-    let Some(rules) = rules(allowed) else { return Allowance::Allowed };
+    let Some(rules) = rules(allowed, names) else { return Allowance::Allowed };
     let answers: Vec<_> = rules.iter().map(|rule| ask(rule, reference, digest)).collect();
     [Allowance::Allowed, Allowance::DependsOnDigest].into_iter().find(|answer| answers.contains(answer)).unwrap_or(Allowance::Refused)
 }
 
 /// Whether the image is among them. One that depends on a digest that is not known is not.
-pub(super) fn check(allowed: &[String], reference: &Reference, digest: Option<&str>) -> Result<(), TrustError> {
-    match allowance(allowed, reference, digest) {
+pub(super) fn check(allowed: &[String], names: &Names, reference: &Reference, digest: Option<&str>) -> Result<(), TrustError> {
+    match allowance(allowed, names, reference, digest) {
         Allowance::Allowed => Ok(()),
         _ => {
             let digest = digest.filter(|_| reference.digest.is_none() && ask_for_digest(allowed));
@@ -55,8 +55,8 @@ pub(super) fn check(allowed: &[String], reference: &Reference, digest: Option<&s
 }
 
 /// Whether what is at that place on disk is among them.
-pub(super) fn check_path(allowed: &[String], path: &Path) -> Result<(), TrustError> {
-    let Some(rules) = rules(allowed) else { return Ok(()) };
+pub(super) fn check_path(allowed: &[String], names: &Names, path: &Path) -> Result<(), TrustError> {
+    let Some(rules) = rules(allowed, names) else { return Ok(()) };
     let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     // A path that still has `..` could lead anywhere.
     let known = place.is_absolute() && !place.components().any(|part| part == std::path::Component::ParentDir);
@@ -77,20 +77,20 @@ fn entries(allowed: &[String]) -> impl Iterator<Item = &str> {
 }
 
 /// None when there are no rules, which allows everything.
-fn rules(allowed: &[String]) -> Option<Vec<Rule<'_>>> {
-    let rules: Vec<_> = entries(allowed).map(rule).collect();
+fn rules<'r>(allowed: &'r [String], names: &Names) -> Option<Vec<Rule<'r>>> {
+    let rules: Vec<_> = entries(allowed).map(|entry| rule(entry, names)).collect();
     (!rules.is_empty()).then_some(rules)
 }
 
-fn rule(entry: &str) -> Rule<'_> {
+fn rule<'r>(entry: &'r str, names: &Names) -> Rule<'r> {
     let (text, below) = entry.strip_suffix('*').map_or((entry, false), |prefix| (prefix, true));
     if text.starts_with('/') {
         return Rule::Path(text, below);
     }
     if below {
-        return Rule::Prefix(prefix(text));
+        return Rule::Prefix(prefix(text, names));
     }
-    Reference::parse(entry).map_or_else(
+    names.parse(entry).map_or_else(
         |error| {
             tracing::warn!(entry, error = %error, "an entry of the allowed gadgets allows nothing");
             Rule::Malformed
@@ -101,15 +101,15 @@ fn rule(entry: &str) -> Rule<'_> {
 
 /// The beginning of a name, completed as far as it can be: with a slash, it has a registry or belongs to the default one; without, it is the
 /// beginning of a gadget's name in the default folder.
-fn prefix(text: &str) -> String {
+fn prefix(text: &str, names: &Names) -> String {
     let default = |sample: &str| {
-        let full = Reference::parse(sample).map(|r| format!("{}/{}", r.domain, r.repository)).unwrap_or_default();
+        let full = names.parse(sample).map(|r| format!("{}/{}", r.domain, r.repository)).unwrap_or_default();
         full.strip_suffix(sample).unwrap_or_default().to_owned()
     };
     match text.split_once('/') {
         _ if text.is_empty() => String::new(),
         None => default("x") + text,
-        Some((first, _)) if Reference::parse(&format!("{first}/x/x")).is_ok_and(|r| r.domain == first) => text.to_owned(),
+        Some((first, _)) if names.parse(&format!("{first}/x/x")).is_ok_and(|r| r.domain == first) => text.to_owned(),
         Some(_) => default("x/x") + text,
     }
 }

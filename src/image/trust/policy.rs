@@ -10,7 +10,7 @@ use super::error::TrustError;
 use super::material::{Kind, Signatures, Subject};
 use super::notation;
 use crate::image::pack::digest_of;
-use crate::image::reference::Reference;
+use crate::image::reference::{Names, Reference};
 
 /// The rules.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Policy {
     pub notation: Option<notation::Trust>,
     /// Allowed gadgets: names with a tag or digest, prefixes ending in `*`, places on disk beginning with `/`. Blank ones do not count; none: all.
     pub allowed: Vec<String>,
+    /// How the names among them are completed.
+    pub names: Names,
 }
 
 /// A signature that is good.
@@ -30,12 +32,20 @@ pub struct Policy {
 pub struct Verified {
     /// By what, for people: `cosign key sha256:...`, `notation certificate CN=...`.
     pub by: String,
+    /// From when on it would be refused, in seconds since the Unix epoch; none: it does not age.
+    pub until: Option<i64>,
 }
 
 impl Default for Policy {
-    /// Signatures by upstream's project are required.
+    /// Signatures by upstream's project are required; names are completed as upstream does.
     fn default() -> Self {
-        Policy { required: true, keys: PublicKey::of_project().into_iter().collect(), notation: None, allowed: Vec::new() }
+        Policy {
+            required: true,
+            keys: PublicKey::of_project().into_iter().collect(),
+            notation: None,
+            allowed: Vec::new(),
+            names: Names::default(),
+        }
     }
 }
 
@@ -61,7 +71,7 @@ impl Policy {
 
     /// What the allowed gadgets say of an image; `digest` when it is known. With [`Allowance::DependsOnDigest`], ask again once it is.
     pub fn allowance(&self, reference: &Reference, digest: Option<&str>) -> Allowance {
-        allowed::allowance(&self.allowed, reference, digest)
+        allowed::allowance(&self.allowed, &self.names, reference, digest)
     }
 
     /// Whether the image may run; `digest` when it is known. One for which the digest decides is refused without.
@@ -69,7 +79,7 @@ impl Policy {
     /// # Errors
     /// [`TrustError::NotAllowed`].
     pub fn allow(&self, reference: &Reference, digest: Option<&str>) -> Result<(), TrustError> {
-        allowed::check(&self.allowed, reference, digest)
+        allowed::check(&self.allowed, &self.names, reference, digest)
     }
 
     /// Whether what is at that place on disk may run: `path` without the name of an image behind it.
@@ -77,7 +87,7 @@ impl Policy {
     /// # Errors
     /// [`TrustError::NotAllowed`].
     pub fn allow_path(&self, path: &Path) -> Result<(), TrustError> {
-        allowed::check_path(&self.allowed, path)
+        allowed::check_path(&self.allowed, &self.names, path)
     }
 
     /// Whether one of the signatures is good; the first that is ends the search.

@@ -192,6 +192,17 @@ impl Bench {
         verify(trust, &self.subject, vec![artifact(format, envelope, &self.annotations)])
     }
 
+    /// From when on the signature, good now in both formats, would not be.
+    pub fn until(&self) -> Option<i64> {
+        let trust = Trust::new(&self.trusted, &self.policy.to_string()).unwrap();
+        let [jws, cose] = [(JWS, self.jws()), (COSE, self.cose())].map(|(media_type, envelope)| {
+            let signature = gadgetry::image::trust::notation::Signature { media_type, envelope: &envelope, thumbprints: None };
+            trust.verify_at(&self.subject, &signature, now()).unwrap().until
+        });
+        assert_eq!(jws, cose);
+        jws
+    }
+
     /// In both formats the signature is good.
     pub fn passes(&self) {
         for format in [JWS, COSE] {
@@ -218,7 +229,7 @@ pub fn artifact(media_type: &str, envelope: Vec<u8>, annotations: &Map<String, V
 
 /// Through the policy that images are held against.
 pub fn verify(trust: Trust, subject: &Subject, artifacts: Vec<Artifact>) -> Result<String, String> {
-    let policy = Policy { required: true, keys: Vec::new(), notation: Some(trust), allowed: Vec::new() };
+    let policy = Policy { required: true, keys: Vec::new(), notation: Some(trust), ..Policy::default() };
     policy.verify(subject, &artifacts.into()).map(|verified| verified.by).map_err(|error| error.to_string())
 }
 

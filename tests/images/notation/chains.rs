@@ -149,6 +149,40 @@ fn each_certificate_is_valid_now() {
     bench.fails("timestamps by authorities are not evaluated here");
 }
 
+/// What is kept of a verification ends with the first check of those that the policy enforces.
+#[test]
+fn a_verification_ends_with_the_signature_or_its_first_certificate() {
+    let end = now() + 3600;
+    let mut bench = signed_by(|params| until(params, 3600));
+    let certificate = bench.until().unwrap();
+    assert!((end..=end + 60).contains(&certificate), "{certificate} {end}");
+    let intermediate = below(|params| until(params, 1800)).until().unwrap();
+    assert!((end - 1800..=end - 1740).contains(&intermediate), "{intermediate} {end}");
+    bench.header("expiry", json!(now() + 600));
+    bench.critical("expiry");
+    let expiry = bench.until().unwrap();
+    assert!((end - 3000..=end - 2940).contains(&expiry), "{expiry} {end}");
+    for (overridden, expected) in [
+        (json!({"expiry": "log"}), Some(certificate)),
+        (json!({"authenticTimestamp": "log"}), Some(expiry)),
+        (json!({"expiry": "log", "authenticTimestamp": "log"}), None),
+    ] {
+        bench.statement()["signatureVerification"] = json!({"level": "strict", "override": overridden});
+        assert_eq!(bench.until(), expected);
+    }
+    // What a signing authority vouches for does not age, the signature's own expiry does.
+    let mut bench = signed_by(|params| until(params, 3600));
+    bench.headers.remove("io.cncf.notary.signingTime");
+    bench.header("signingScheme", json!("notary.x509.signingAuthority"));
+    bench.header("authenticSigningTime", json!(now() - 60));
+    bench.critical("authenticSigningTime");
+    bench.statement()["trustStores"] = json!(["signingAuthority:acme"]);
+    assert_eq!(bench.until(), None);
+    bench.header("expiry", json!(now() + 600));
+    bench.critical("expiry");
+    assert!(bench.until().is_some());
+}
+
 #[test]
 fn a_signing_authority_vouches_for_the_time_where_the_policy_trusts_it() {
     let mut bench = signed_by(|params| until(params, -3600));

@@ -3,13 +3,18 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::image::trust::Verified;
 
 const BY: &str = "cosign key sha256:00";
+
+fn by(until: Option<i64>) -> Verified {
+    Verified { by: BY.to_owned(), until }
+}
 
 fn kept() -> (tempfile::TempDir, Store, String) {
     let (dir, store) = store();
     let digest = add(&store, &full("one"), b"1").digest().to_string();
-    store.keep_verified(&digest, "policy", BY);
+    store.keep_verified(&digest, "policy", &by(None));
     assert_eq!(store.verified(&digest, "policy").as_deref(), Some(BY));
     (dir, store, digest)
 }
@@ -25,16 +30,32 @@ fn an_answer_holds_for_its_policy() {
     assert_eq!(store.verified(&digest, "another"), None);
     assert_eq!(store.verified(&digest, ""), None);
     assert_eq!(store.verified(&full("one"), "policy"), None);
-    store.keep_verified(&digest, "", BY);
-    store.keep_verified("sha256:../../x", "policy", BY);
+    store.keep_verified(&digest, "", &by(None));
+    store.keep_verified("sha256:../../x", "policy", &by(None));
     assert_eq!(fs::read_dir(store.folder.join("verified")).unwrap().count(), 1);
     assert_eq!(fs::metadata(file(&store)).unwrap().permissions().mode() & 0o777, 0o600);
-    store.keep_verified(&digest, "newer", BY);
+    store.keep_verified(&digest, "newer", &by(None));
     assert_eq!((store.verified(&digest, "policy"), store.verified(&digest, "newer").as_deref()), (None, Some(BY)));
     add(&store, &full("one"), b"2");
     store.prune().unwrap();
     assert_eq!(store.verified(&digest, "newer"), None);
     assert_eq!(fs::read_dir(store.folder.join("verified")).unwrap().count(), 0);
+}
+
+/// An answer ends with the signature or certificates it is about, and one from a time that is yet to come, or of none, is in doubt.
+#[test]
+fn an_answer_does_not_outlive_its_signature() {
+    let (_dir, store, digest) = kept();
+    let now = i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    let at = |now| store.verified_at(&digest, "policy", now).is_some();
+    assert!(at(now) && at(i64::MAX) && !at(now - 60), "one without an end");
+    store.keep_verified(&digest, "policy", &by(Some(now + 3600)));
+    assert!(at(now + 1) && at(now + 3599) && !at(now + 3600) && !at(i64::MAX) && !at(now - 60));
+    store.keep_verified(&digest, "policy", &by(Some(now - 1)));
+    assert_eq!(store.verified(&digest, "policy"), None);
+    let ancient = serde_json::json!({"digest": digest, "policy": "policy", "by": BY});
+    fs::write(file(&store), ancient.to_string()).unwrap();
+    assert_eq!(store.verified(&digest, "policy"), None);
 }
 
 /// An answer that others could have written is none.

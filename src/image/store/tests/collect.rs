@@ -56,7 +56,7 @@ fn removing_the_last_name_collects() {
     let (one, two) = (add(&store, &full("one"), b"1"), add(&store, &full("two"), b"2"));
     let signatures = [sign_in_every_way(&store, &one, "one"), sign_in_every_way(&store, &two, "two")];
     store.tag(&full("one"), &full("again")).unwrap();
-    store.keep_verified(one.digest().as_ref(), "p", "by");
+    store.keep_verified(one.digest().as_ref(), "p", &crate::image::trust::Verified { by: "by".to_owned(), until: None });
     assert_eq!(store.remove(&full("one")).unwrap(), Pruned::default());
     is_whole(&store, &one);
     assert!(matches!(store.remove(&full("one")), Err(ImageError::Absent { .. })));

@@ -18,8 +18,6 @@ use crate::image::stores::is_meant;
 use crate::image::trust::error::SignError;
 use crate::image::trust::material::{BUNDLE_V03, LAYER_COUNT, LAYER_SIZE, SIMPLE_SIGNING, legacy_tag};
 
-/// What the statement inside of a bundle is about.
-const PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 /// Type of a config that says nothing.
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
@@ -124,7 +122,7 @@ fn as_bundle(store: &Store, image: &Descriptor, key: &SigningKey) -> Result<Sign
     // The subject is named without what `index.json` says of it.
     let mut about = image.clone();
     about.set_annotations(None);
-    let annotations = [("dev.sigstore.bundle.content", "dsse-envelope"), ("dev.sigstore.bundle.predicateType", PREDICATE)];
+    let annotations = [("dev.sigstore.bundle.content", "dsse-envelope"), ("dev.sigstore.bundle.predicateType", documents::SIGNATURE)];
     let manifest = ImageManifestBuilder::default()
         .schema_version(2u32)
         .media_type(MediaType::ImageManifest)
@@ -145,7 +143,8 @@ fn as_bundle(store: &Store, image: &Descriptor, key: &SigningKey) -> Result<Sign
 /// A bundle as cosign 3 writes it: a DSSE envelope around an in-toto statement about the image.
 fn bundle(digest: &str, key: &SigningKey) -> Result<String, SignError> {
     let subject = json!({"digest": {"sha256": digest.trim_start_matches("sha256:")}, "annotations": {}});
-    let statement = json!({"_type": "https://in-toto.io/Statement/v1", "subject": [subject], "predicateType": PREDICATE, "predicate": {}});
+    let statement =
+        json!({"_type": "https://in-toto.io/Statement/v1", "subject": [subject], "predicateType": documents::SIGNATURE, "predicate": {}});
     let payload = statement.to_string().into_bytes();
     let envelope = Envelope { payload, payload_type: documents::STATEMENT.to_owned(), signature: Vec::new() };
     let signature = json!({"sig": STANDARD.encode(key.sign(&envelope.encoding())?)});

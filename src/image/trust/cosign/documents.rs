@@ -11,6 +11,9 @@ use super::json;
 pub(super) const SIMPLE: &str = "cosign container image signature";
 /// Type of what a bundle signs.
 pub(super) const STATEMENT: &str = "application/vnd.in-toto+json";
+/// What a statement says that makes it a signature of an image, as cosign 3 writes it. Others (SBOMs, provenance, findings of scanners) are
+/// attestations: who signs one vouches for what it says, not for the image.
+pub(super) const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
 /// Subjects a statement may have.
 const SUBJECTS: usize = 1024;
 
@@ -28,7 +31,7 @@ pub fn simple(payload: &[u8]) -> Result<String, String> {
     json::text(&document, &["critical", "image", "docker-manifest-digest"]).map(str::to_owned)
 }
 
-/// The digests (`sha256:...`) that an in-toto statement is about.
+/// The digests (`sha256:...`) that an in-toto statement is about, which is a signature and no other attestation.
 ///
 /// # Errors
 /// What is wrong with it, for people.
@@ -37,6 +40,10 @@ pub fn statement(payload: &[u8]) -> Result<Vec<String>, String> {
     let kind = json::text(&document, &["_type"])?;
     if !kind.starts_with("https://in-toto.io/Statement/") {
         return Err(format!("its _type is {:?}, not that of an in-toto statement", short(kind)));
+    }
+    let predicate = json::text(&document, &["predicateType"])?;
+    if predicate != SIGNATURE {
+        return Err(format!("it is an attestation of the type {:?}, not a signature ({SIGNATURE:?})", short(predicate)));
     }
     let subjects = document.get("subject").and_then(Value::as_array).ok_or("the statement has no subject")?;
     if subjects.len() > SUBJECTS {

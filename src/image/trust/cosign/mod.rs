@@ -40,7 +40,7 @@ pub(super) fn verify(keys: &[PublicKey], subject: &Subject, artifact: &Artifact)
             other => Err(format!("a layer of the type {:?} is no signature", documents::short(other))),
         };
         match result {
-            Ok(key) => return Ok(Verified { by: format!("cosign key {}", key.fingerprint()) }),
+            Ok(key) => return Ok(Verified { by: format!("cosign key {}", key.fingerprint()), until: None }),
             Err(reason) => reasons.push(format!("layer {}: {reason}", at + 1)),
         }
     }
@@ -88,7 +88,7 @@ fn signer<'k>(keys: &'k [PublicKey], message: &[u8], signature: &[u8]) -> Result
 }
 
 fn another(digests: &[String], key: &PublicKey) -> String {
-    let digests: Vec<_> = digests.iter().take(3).map(|digest| documents::short(digest)).collect();
+    let digests: Vec<_> = digests.iter().take(3).map(|digest| format!("{:?}", documents::short(digest))).collect();
     let digests = if digests.is_empty() { "no image".to_owned() } else { digests.join(", ") };
     format!("the key {} has signed {digests}, which is not this image", key.fingerprint())
 }

@@ -112,6 +112,6 @@ impl Trust {
         }
         let failed: Vec<_> = accepted.logged.iter().map(|refusal| refusal.check.to_string()).collect();
         let rest = if failed.is_empty() { String::new() } else { format!(" (failed, but not enforced: {})", failed.join(", ")) };
-        Ok(Verified { by: format!("notation certificate {}{rest}", accepted.signer) })
+        Ok(Verified { by: format!("notation certificate {}{rest}", accepted.signer), until: accepted.until })
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Accepted {
     pub(super) signer: String,
     /// Failed checks that the policy only logs.
     pub(super) logged: Vec<Refusal>,
+    /// From when on the policy would refuse it, in seconds since the Unix epoch.
+    pub(super) until: Option<i64>,
 }
 
 /// Checks one signature against a policy and the trusted certificates; `now` in seconds since the Unix epoch.
@@ -70,7 +72,7 @@ pub(super) fn verify(
             (Err(refusal), Action::Enforce) => return Err(refusal),
         }
     }
-    Ok(Accepted { signer: label(signer), logged })
+    Ok(Accepted { signer: label(signer), logged, until: until(statement, &envelope.attributes, &certificates) })
 }
 
 /// Whether the signer's key made the signature, with the one algorithm the key stands for.
@@ -156,6 +158,16 @@ fn unexpired(attributes: &Attributes, now: i64) -> Result<(), String> {
         Some(expiry) if now >= expiry => Err(format!("it has expired on {}", time::shown(expiry))),
         _ => Ok(()),
     }
+}
+
+/// When the first of the checks that the policy enforces will fail: what is only logged ends nothing.
+fn until(statement: &Statement, attributes: &Attributes, certificates: &[X509Certificate<'_>]) -> Option<i64> {
+    let enforced = |check| statement.level.action(check) == Action::Enforce;
+    let expiry = attributes.expiry.filter(|_| enforced(Check::Expiry));
+    // What a signing authority vouches for is past, and stays as it was.
+    let aging = attributes.scheme == Scheme::X509 && enforced(Check::AuthenticTimestamp);
+    let last = certificates.iter().map(|certificate| certificate.validity().not_after.timestamp()).min().filter(|_| aging);
+    expiry.into_iter().chain(last).min()
 }
 
 /// Whether the certificates were valid when it was made: as the signing authority says, else now.

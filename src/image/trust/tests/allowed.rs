@@ -2,6 +2,8 @@
 
 use super::super::{Allowance, Policy};
 use super::reference;
+use crate::image::images::Settings;
+use crate::image::reference::Names;
 
 const D1: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 const D2: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
@@ -24,6 +26,44 @@ fn names_are_completed() {
     for entry in ["trace_open:v1", "trace_exec", "myorg/trace_open", "docker.io/inspektor-gadget/gadget/trace_open", "trace_ope", "Trace!"]
     {
         assert!(!allows(entry, full, None), "{entry}");
+    }
+}
+
+/// Rules are completed as the configuration says, like the names of images.
+#[test]
+fn names_are_completed_as_configured() {
+    let allows = |folder: Option<&str>, entry: &str, image: &str| {
+        let names = Names::new(Some("reg.corp:5000"), folder).unwrap();
+        let settings = Settings { names: names.clone(), allowed: vec![entry.to_owned()], ..Settings::default() };
+        settings.policy().unwrap().allow(&names.parse(image).unwrap(), None).is_ok()
+    };
+    for entry in ["trace_open", "trace_*", "trace_open:latest", "reg.corp:5000/trace_open", "reg.corp:5000/*"] {
+        for image in ["trace_open", "reg.corp:5000/trace_open:latest"] {
+            assert!(allows(None, entry, image), "{entry} {image}");
+        }
+        for image in ["ghcr.io/inspektor-gadget/gadget/trace_open:latest", "ghcr.io/trace_open", "team/trace_exec", "localhost/trace_open"]
+        {
+            assert!(!allows(None, entry, image) || (entry, image) == ("reg.corp:5000/*", "team/trace_exec"), "{entry} {image}");
+        }
+    }
+    assert!(allows(Some("team"), "trace_*", "reg.corp:5000/team/trace_open:v1") && !allows(Some("team"), "trace_*", "other/trace_open"));
+    assert!(allows(Some("team"), "other/*", "reg.corp:5000/other/trace_open") && !allows(Some("team"), "other/*", "trace_open"));
+    assert!(allows(None, "ghcr.io/*", "ghcr.io/inspektor-gadget/gadget/trace_open"));
+}
+
+/// A registry that full names could not begin with is refused, as its images could neither be named nor allowed.
+#[test]
+fn a_registry_is_known_again_in_full_names() {
+    for domain in ["registry", "reg-corp", "ghcr"] {
+        let error = Names::new(Some(domain), None).unwrap_err().to_string();
+        assert!(error.contains("needs a dot, a port or to be localhost"), "{domain}: {error}");
+    }
+    for domain in ["localhost", "registry:5000", "reg.corp", "127.0.0.1:5000", "ghcr.io"] {
+        for folder in [None, Some("team/gadgets")] {
+            let names = Names::new(Some(domain), folder).unwrap();
+            let full = names.parse("trace_open").unwrap();
+            assert_eq!((names.parse(&full.to_string()).unwrap(), full.domain.as_str()), (full.clone(), domain));
+        }
     }
 }
 

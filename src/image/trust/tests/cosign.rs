@@ -28,7 +28,7 @@ fn forged_signatures_are_refused() {
     };
     let not_made = "has not signed it as it is";
     let cases: &[(&str, Forge<'_>, &str)] = &[
-        ("another digest", &|_| signed(payload(&zeros)), "has signed sha256:000"),
+        ("another digest", &|_| signed(payload(&zeros)), "has signed \"sha256:000"),
         ("another key", &|s| (payload(&s.digest()), other.sign(payload(&s.digest()).as_bytes()).unwrap()), not_made),
         ("altered payload", &|s| (payload(&s.digest()), good.sign(payload(&zeros).as_bytes()).unwrap()), not_made),
         ("no signature", &|s| (payload(&s.digest()), Vec::new()), not_made),
@@ -112,9 +112,12 @@ fn forged_bundles_are_refused() {
     let untyped = shelf.bundle(&statement(&shelf.hex()).replace("in-toto.io", "example.com"), &good);
     let crowd = format!("[{}{{", r#"{"a":1},"#.repeat(1024));
     let crowded = shelf.bundle(&statement(&shelf.hex()).replace("[{", &crowd), &good);
-    let bare = shelf.bundle(r#"{"_type":"https://in-toto.io/Statement/v1","subject":[]}"#, &good);
+    let bare = shelf.bundle(&statement("").replace(r#"{"digest":{"sha256":""}}"#, ""), &good);
+    let of_kind = |kind: &str| shelf.bundle(&statement(&shelf.hex()).replace(super::SIGNATURE, kind), &good);
+    let unsaid = shelf.bundle(&statement(&shelf.hex()).replace("predicateType", "type"), &good);
+    let cursor = shelf.bundle(&statement("\u{1b}[2J"), &good);
     for (bundle, reason) in [
-        (other.to_string(), "has signed sha256:0000"),
+        (other.to_string(), "has signed \"sha256:0000"),
         (with(&|b| b["dsseEnvelope"]["payload"] = other["dsseEnvelope"]["payload"].clone()), "has not signed it as it is"),
         (with(&|b| b["dsseEnvelope"]["payloadType"] = json!("text/plain")), "its payloadType is \"text/plain\""),
         (with(&|b| b["dsseEnvelope"]["signatures"] = json!([])), "0 signatures instead of one"),
@@ -130,6 +133,16 @@ fn forged_bundles_are_refused() {
         (untyped.to_string(), "not that of an in-toto statement"),
         (crowded.to_string(), "1025 subjects"),
         (bare.to_string(), "has signed no image"),
+        (
+            of_kind("https://spdx.dev/Document").to_string(),
+            "layer 1: it is an attestation of the type \"https://spdx.dev/Document\", not a signature (\"https://sigstore.dev/cosign/sign/v1\")",
+        ),
+        (of_kind("https://cosign.sigstore.dev/attestation/v1").to_string(), "it is an attestation of the type"),
+        (of_kind("https://sigstore.dev/cosign/sign/v1/x").to_string(), "it is an attestation of the type"),
+        (of_kind("").to_string(), "it is an attestation of the type \"\""),
+        (of_kind("\\u001b[2J").to_string(), "it is an attestation of the type \"\\u{1b}[2J\""),
+        (unsaid.to_string(), "it has no text predicateType"),
+        (cursor.to_string(), "has signed \"sha256:\\u{1b}[2J\", which is not this image"),
     ] {
         let layer = shelf.layer(super::BUNDLE, bundle.as_bytes());
         let beside = Shelf::new();

@@ -44,7 +44,7 @@ fn referrers() {
     let mut nameless = shelf.referrer("", std::slice::from_ref(&layer));
     nameless.as_object_mut().unwrap().remove("artifactType");
     put(&shelf.store, MANIFEST, &nameless, Some("some.thing/else:1"), None);
-    assert_eq!(kinds(&shelf), [Kind::CosignReferrer, Kind::Notation, Kind::Bundle]);
+    assert_eq!(kinds(&shelf), [Kind::CosignReferrer, Kind::Bundle, Kind::Notation], "of those that are only listed, the last comes first");
 
     let shelf = Shelf::new();
     let listed = put(&shelf.store, MANIFEST, &shelf.referrer(BUNDLE, &[shelf.layer(BUNDLE, b"{}")]), Some("x.test/y:gone"), None);
@@ -103,6 +103,46 @@ fn their_number_is_bounded() {
     }
     let found = shelf.found();
     assert_eq!((found.artifacts.len(), found.artifacts[0].layers.len(), found.broken.len()), (50, 16, 12));
+}
+
+/// What is collected for one image has an end, however often manifests name the same bytes; the newest are within it, and what is broken takes
+/// nothing from them.
+#[test]
+fn their_bytes_are_bounded() {
+    let (shelf, good) = (Shelf::new(), key());
+    let big = shelf.signed(&" ".repeat(1 << 20), b"");
+    let mut broken = big.clone();
+    broken["digest"] = json!(format!("sha256:{}", "0".repeat(64)));
+    for n in 0..50 {
+        let mut manifest = shelf.referrer(COSIGN, &vec![big.clone(); 16]);
+        manifest["annotations"] = json!({"n": n.to_string()});
+        put(&shelf.store, MANIFEST, &manifest, None, Some(&shelf.digest()));
+    }
+    let collected = |found: &super::Signatures| found.artifacts.iter().flat_map(|artifact| &artifact.layers).map(Vec::len).sum::<usize>();
+    let found = shelf.found();
+    // One more MiB would fit but for the manifest.
+    assert_eq!((collected(&found), found.artifacts.len()), (7 << 20, 1));
+    assert!(found.broken.iter().any(|reason| reason.contains("too much")), "{:?}", found.broken);
+    assert!(shelf.verify(&[&good]).unwrap_err().contains("too much"));
+
+    shelf.put_bundle(&shelf.bundle(&statement(&shelf.hex()), &good).to_string());
+    put(&shelf.store, MANIFEST, &shelf.referrer(COSIGN, &vec![broken; 16]), None, Some(&shelf.digest()));
+    let found = shelf.found();
+    assert_eq!((found.artifacts[0].kind, found.artifacts.len()), (Kind::Bundle, 2));
+    assert!(collected(&found) < 8 << 20 && shelf.verify(&[&good]).is_ok());
+}
+
+/// Of more layers than are looked at, the last are: that is where cosign adds.
+#[test]
+fn the_newest_layers_are_looked_at() {
+    let (shelf, good) = (Shelf::new(), key());
+    let text = payload(&shelf.digest());
+    let mut layers = vec![shelf.signed(&text, b""); 40];
+    shelf.tag(&layers);
+    assert!(shelf.verify(&[&good]).is_err());
+    layers.push(shelf.signed(&text, &good.sign(text.as_bytes()).unwrap()));
+    shelf.tag(&layers);
+    assert!(shelf.verify(&[&good]).is_ok());
 }
 
 /// A digest that is none is no reason to look anywhere.

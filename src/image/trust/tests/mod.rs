@@ -25,6 +25,8 @@ use crate::image::store::{SUBJECT, Store, set_name};
 const NAME: &str = "registry.test/team/gadget:1";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// What cosign 3.1.1 says of a signature.
+const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 /// A store with an image.
@@ -151,8 +153,8 @@ fn payload(digest: &str) -> String {
 }
 
 fn statement(hex: &str) -> String {
-    json!({"_type": "https://in-toto.io/Statement/v1", "subject": [{"digest": {"sha256": hex}}], "predicateType": "x", "predicate": {}})
-        .to_string()
+    let subject = json!([{"digest": {"sha256": hex}}]);
+    json!({"_type": "https://in-toto.io/Statement/v1", "subject": subject, "predicateType": SIGNATURE, "predicate": {}}).to_string()
 }
 
 fn reference(text: &str) -> Reference {
