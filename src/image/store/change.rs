@@ -102,7 +102,7 @@ pub(super) fn lock_within(folder: &Path, patience: Duration) -> Result<File, Ima
                 Err(TryLockError::Error(error)) => return Err(error),
                 Err(TryLockError::WouldBlock) if began.elapsed() < patience => thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => {
-                    let reason = format!("another process has been holding it for {:?}", patience);
+                    let reason = format!("another process has been holding it for {patience:?}");
                     return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
                 }
             }
