@@ -215,7 +215,8 @@ fn folders_have_no_manifest() {
 fn rules_are_those_of_run() {
     let gadgetry = Gadgetry::new();
     gadgetry.ok(&["image", "tag", "trace_open", "127.0.0.1:9/me/mine:1"]);
-    let with = |flags: &[&str]| [&["image", "inspect", "127.0.0.1:9/me/mine:1", "--show-datasources", "-o", "json"], flags].concat();
+    let with =
+        |flags: &[&'static str]| [&["image", "inspect", "127.0.0.1:9/me/mine:1", "--show-datasources", "-o", "json"], flags].concat();
     let plain = gadgetry.ok(&with(&["--validate-metadata", "--disallow-pulling"]));
     let annotated = gadgetry.ok(&with(&["--annotate", "open:my.key=mine"]));
     assert!(!plain.contains("my.key") && annotated.contains("my.key"), "{annotated}");
