@@ -5,8 +5,12 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+
 use crate::config::ConfigErrors;
 use crate::daemon::DaemonError;
+use crate::image::ImageError;
+use crate::image::trust::TrustError;
 
 const RUN_TIME: u8 = 1;
 const USAGE: u8 = 64;
@@ -79,14 +83,31 @@ pub(super) fn code_of_ig(result: Result<(), Failure>) -> ExitCode {
     let text = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Clap(error)) if !error.use_stderr() => return usage(&error),
+        Err(Failure::Clap(error)) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = usage(&error);
+            return ExitCode::from(RUN_TIME);
+        }
         Err(Failure::Silent(code)) => return ExitCode::from(code),
         Err(Failure::Clap(error)) => error.render().to_string(),
         Err(Failure::Usage(message)) => message,
         Err(Failure::Config(errors)) => errors.to_string(),
-        Err(Failure::RunTime(error)) => chain(&*error),
+        Err(Failure::RunTime(error)) => {
+            let hint = way_on(&*error).map(|hint| format!("\n{hint}")).unwrap_or_default();
+            chain(&*error) + &hint
+        }
     };
     super::output::error(&format!("Error: {}", text.trim_start_matches("error: ").trim_end()));
     ExitCode::from(RUN_TIME)
+}
+
+/// What helps when an image is refused for want of a good signature.
+pub(super) fn way_on(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let Some(ImageError::Refused { source, .. }) = error.downcast_ref() else { return None };
+    let signature =
+        matches!(source.downcast_ref()?, TrustError::Unsigned { .. } | TrustError::Unverified { .. } | TrustError::NoVerifier { .. });
+    signature.then_some(
+        "Sign it (gadgetry image sign), name the key it is signed with (--public-keys @FILE), or run it with --verify-image=false",
+    )
 }
 
 /// An error and what caused it, in one line but for causes that bring their own lines.

@@ -82,10 +82,17 @@ pub fn main() -> ExitCode {
     if is_of_ig(&arguments) { exit::code_of_ig(result) } else { exit::code(result) }
 }
 
-/// Whether it is a command that `ig` has too, flags in front of it left out.
+/// Whether it is a command that `ig` has too, flags in front of it and their values left out.
 fn is_of_ig(arguments: &[OsString]) -> bool {
-    let command = arguments.iter().skip(1).find(|a| !a.to_string_lossy().starts_with('-'));
-    command.is_some_and(|word| ["run", "image", "login", "logout"].iter().any(|known| word == known))
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+    while let Some(word) = words.next() {
+        match &*word {
+            "--log-level" | "--log-format" => drop(words.next()),
+            word if word.starts_with('-') => {}
+            word => return ["run", "image", "login", "logout"].contains(&word),
+        }
+    }
+    false
 }
 
 fn command(arguments: &[OsString]) -> Result<(), Failure> {
@@ -108,10 +115,20 @@ fn command(arguments: &[OsString]) -> Result<(), Failure> {
 
 fn completion(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
-    let images = clap::builder::PossibleValuesParser::new(crate::image::embedded_names());
-    let command = Cli::command().mut_subcommand("run", |run| run.mut_arg("image", |image| image.value_parser(images)));
-    clap_complete::generate(shell, &mut { command }, "gadgetry", &mut script);
+    clap_complete::generate(shell, &mut with_images(Cli::command()), "gadgetry", &mut script);
     output::write(&script)
+}
+
+/// The command line with the names of what is built in as values, where they can be an image.
+fn with_images(command: clap::Command) -> clap::Command {
+    let named = |command: clap::Command, argument: &'static str| {
+        command.mut_arg(argument, |image| image.value_parser(clap::builder::PossibleValuesParser::new(crate::image::embedded_names())))
+    };
+    let places = [("inspect", "image"), ("tag", "source"), ("export", "images"), ("verify", "image")];
+    let command = command.mut_subcommand("run", |run| named(run, "image"));
+    command.mut_subcommand("image", |image| {
+        places.into_iter().fold(image, |image, (name, argument)| image.mut_subcommand(name, |command| named(command, argument)))
+    })
 }
 
 /// The configuration file of a command.

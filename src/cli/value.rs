@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 use crate::container::{LabelTerms, Terms};
 use crate::gadget::Annotation;
 use crate::image::Pull;
@@ -50,13 +52,13 @@ pub(in crate::cli) fn annotations(value: &str) -> Result<Vec<Annotation>, String
     split(&text(value)?).iter().filter(|entry| !entry.is_empty()).map(|entry| entry.parse()).collect()
 }
 
-pub(in crate::cli) fn pull(value: &str) -> Result<Pull, String> {
-    match value {
-        "always" => Ok(Pull::Always),
-        "missing" => Ok(Pull::Missing),
-        "never" => Ok(Pull::Never),
-        _ => Err("allowed are always, missing and never".to_owned()),
-    }
+/// When an image is pulled, with the words that shells complete.
+pub(in crate::cli) fn pull() -> impl TypedValueParser<Value = Pull> {
+    PossibleValuesParser::new(["always", "missing", "never"]).map(|word| match word.as_str() {
+        "always" => Pull::Always,
+        "never" => Pull::Never,
+        _ => Pull::Missing,
+    })
 }
 
 /// A list: `\,` is a comma and `\\` a backslash within an entry.

@@ -343,3 +343,42 @@ fn what_is_not_stored_is_said() {
     let (code, error) = gadgetry.fails(&["image", "verify", "--public-keys", "nonsense", "trace_open"]);
     assert!(code == 1 && error.contains("a public key cannot be used: it is not PEM"), "{error}");
 }
+
+/// An image is signed and verified by the beginning of its digest, too, under the name it has; where it has none, or several, that is said.
+#[test]
+fn digests_are_taken() {
+    let gadgetry = Gadgetry::new();
+    let digest = stored(&gadgetry);
+    let work = tempfile::tempdir().unwrap();
+    openssl(work.path(), "genpkey -algorithm ED25519 -out key");
+    openssl(work.path(), "pkey -in key -pubout -out key.pub");
+    let key = work.path().join("key").display().to_string();
+    let sign = |image: &str| ["image", "sign", "--key", &key, image].map(str::to_owned);
+    let ok = |image: &str| gadgetry.ok(&sign(image).each_ref().map(String::as_str));
+    let fails = |image: &str| gadgetry.fails(&sign(image).each_ref().map(String::as_str)).1;
+    assert_eq!(ok(&digest[..19]), format!("Successfully signed {NAME}@{digest}\n"));
+    for image in [NAME, &digest, &digest[..19]] {
+        verify(&gadgetry, &work.path().join("key.pub"), image).unwrap_or_else(|error| panic!("{image}: {error}"));
+    }
+    assert!(fails("sha256:0000").contains("the store has no image"), "{}", fails("sha256:0000"));
+    assert!(verify(&gadgetry, &work.path().join("key.pub"), "sha256:0000").unwrap_err().contains("sha256:0000"));
+    gadgetry.ok(&["image", "tag", NAME, "quay.io/other/repository:1"]);
+    assert!(fails(&digest[..19]).contains("means several images: 127.0.0.1:9/team/trace_open:1"), "{}", fails(&digest[..19]));
+}
+
+/// Credentials for asking the registry are those of the data directory, not those of the folder somebody is in.
+#[test]
+fn verifying_reads_the_data_directorys_credentials() {
+    let gadgetry = Gadgetry::new();
+    stored(&gadgetry);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let said = || {
+        let mut command = gadgetry.command(&["image", "verify", NAME]);
+        String::from_utf8(command.current_dir(elsewhere.path()).output().unwrap().stderr).unwrap()
+    };
+    std::fs::write(elsewhere.path().join("config.json"), "broken").unwrap();
+    assert!(!said().contains("config.json"), "{}", said());
+    std::fs::write(gadgetry.data.path().join("config.json"), "broken").unwrap();
+    let place = gadgetry.data.path().join("config.json").display().to_string();
+    assert!(said().contains(&place), "{}", said());
+}

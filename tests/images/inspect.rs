@@ -209,3 +209,24 @@ fn folders_have_no_manifest() {
     assert_eq!(keys, ["oci.metadata"]);
     assert!(all["ebpf.programs"]["content"].as_str().unwrap().contains("ig_open"));
 }
+
+/// The rules for images and annotations are those of `run`, but no signature is asked for unless somebody says so; a refusal says what helps.
+#[test]
+fn rules_are_those_of_run() {
+    let gadgetry = Gadgetry::new();
+    gadgetry.ok(&["image", "tag", "trace_open", "127.0.0.1:9/me/mine:1"]);
+    let with =
+        |flags: &[&'static str]| [&["image", "inspect", "127.0.0.1:9/me/mine:1", "--show-datasources", "-o", "json"], flags].concat();
+    let plain = gadgetry.ok(&with(&["--validate-metadata", "--disallow-pulling"]));
+    let annotated = gadgetry.ok(&with(&["--annotate", "open:my.key=mine"]));
+    assert!(!plain.contains("my.key") && annotated.contains("my.key"), "{annotated}");
+    assert!(gadgetry.fails(&with(&["--allowed-gadgets", "trace_exec"])).1.contains("not part of the allowed gadgets"));
+    let (code, error) = gadgetry.fails(&with(&["--verify-image"]));
+    let last = error.lines().last().unwrap();
+    assert!(code == 1 && error.contains("has no signature"), "{error}");
+    assert!(
+        last.contains("gadgetry image sign") && last.contains("--public-keys @FILE") && last.contains("--verify-image=false"),
+        "{error}"
+    );
+    assert!(gadgetry.fails(&["image", "inspect", "x", "--pull", "often"]).1.contains("[possible values: always, missing, never]"));
+}

@@ -254,7 +254,7 @@ fn images_are_tagged_listed_and_removed() {
     assert_eq!(rows(&gadgetry).len(), before.len() + 1);
 }
 
-/// On a terminal digests are short and dates are ages, unless all is asked for.
+/// On a terminal digests are short and dates are ages, or nothing for those of an epoch, unless all is asked for.
 #[test]
 fn a_terminal_gets_a_short_list() {
     let gadgetry = Gadgetry::new();
@@ -266,8 +266,9 @@ fn a_terminal_gets_a_short_list() {
         foreign(&mut script)
     };
     let short = on_terminal("");
-    assert!(short.contains(&digest[7..19]) && !short.contains(&digest) && short.contains(" ago "), "{short}");
-    assert!(on_terminal("--no-trunc").contains(&digest));
+    assert!(short.contains(&digest[7..19]) && !short.contains(&digest) && short.contains(" - ") && !short.contains(" ago "), "{short}");
+    let whole = on_terminal("--no-trunc");
+    assert!(whole.contains(&digest) && whole.contains("1970-01-01T00:00:00Z"), "{whole}");
 }
 
 /// Removing takes no longer than a moment while somebody else holds the lock for a moment: it waits, and then does its work.

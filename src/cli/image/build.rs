@@ -153,8 +153,7 @@ fn job(args: &Args, scratch: &Scratch) -> Result<Job, Failure> {
         return Err(Failure::Usage(format!("--arch cannot be {unknown:?}: there are {}", known.join(", "))));
     }
     let architectures = if args.arch.is_empty() { known } else { args.arch.clone() };
-    // "." in front of every path in a message says nothing.
-    let shown = args.path.strip_prefix(".").unwrap_or(&args.path).to_owned();
+    let shown = args.path.clone();
     let colours = terminal::takes_colours(std::io::stderr().as_fd());
     Ok(Job { folder, shown, file, architectures, headers, results: scratch.path().to_owned(), colours })
 }

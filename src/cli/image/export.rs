@@ -18,9 +18,11 @@ Examples:
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[command(allow_missing_positional = true, override_usage = "gadgetry image export [OPTIONS] <SRC_IMAGE>... <DST_FILE>")]
 pub(super) struct Args {
     /// Images by name or sha256:..., from the store or else the embedded ones; their signatures go with them
-    #[arg(value_name = "SRC_IMAGE", required = true, num_args = 1..)]
+    // Not required as far as clap knows, which takes a single word as the file and would miss an image.
+    #[arg(value_name = "SRC_IMAGE", num_args = 1..)]
     images: Vec<String>,
     /// The file, replaced if it is there; - for standard output
     #[arg(value_name = "DST_FILE", required = true)]
@@ -31,6 +33,9 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if args.images.is_empty() {
+        return Err(Failure::Usage("DST_FILE is missing, the file that is written; - is standard output".to_owned()));
+    }
     let to_stdout = args.file == Path::new("-");
     if to_stdout && io::stdout().is_terminal() {
         return Err(Failure::Usage("an archive is nothing for a terminal; name a file or redirect the output".to_owned()));

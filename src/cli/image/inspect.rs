@@ -12,13 +12,14 @@ use serde_json::Value;
 
 use path::Path;
 
-use super::{RegistryArgs, StoreArgs};
+use super::ImageArgs;
 use crate::cli::exit::Failure;
-use crate::cli::{output, progress, value};
+use crate::cli::value::{self, Boolean};
+use crate::cli::{output, progress};
 use crate::config::GadgetPlan;
 use crate::container::Selector;
-use crate::gadget;
-use crate::image::{GadgetImage, Images, Pull, Settings};
+use crate::gadget::{self, Annotation};
+use crate::image::{GadgetImage, Images};
 use crate::inspect::sources::{self, DataSource, Described};
 use crate::inspect::{self, Addendum, JSON, YAML};
 use crate::pipeline;
@@ -58,13 +59,11 @@ pub(super) struct Args {
     /// Print the data sources with their fields
     #[arg(long)]
     show_datasources: bool,
-    /// When to pull the image: always, missing or never; what is built in only with always [default: missing]
-    #[arg(long, value_name = "WHEN", value_parser = value::pull, help_heading = "Image")]
-    pull: Option<Pull>,
     #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    registry: RegistryArgs,
+    opening: ImageArgs,
+    /// Whether the image must be signed; not by default: looking at an image runs nothing of it
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = value::boolean, hide_possible_values = true, value_name = "BOOL", help_heading = "Image")]
+    verify_image: Boolean,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -93,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let path = args.jsonpath.as_deref().map(Path::parse).transpose()?;
     let image = open(args)?;
     let text = match (&args.extra_info, args.show_datasources) {
-        (_, true) => find(json(&data_sources(&image)?)?, path.as_ref(), args.output)?,
+        (_, true) => find(json(&data_sources(&image, &args.opening.annotations())?)?, path.as_ref(), args.output)?,
         (Some(key), _) => {
             let info = inspect::extra_info(&image).map_err(run_time)?;
             one(key, info.get(key).map_err(run_time)?, path.as_ref(), args.output)?
@@ -107,12 +106,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     output::write(text.as_bytes())
 }
 
-/// Looking at an image runs nothing of it, so it need not be signed.
 fn open(args: &Args) -> Result<GadgetImage, Failure> {
-    let settings =
-        Settings { data_dir: args.store.data_dir.clone(), registries: args.registry.options(), verify: false, ..Settings::default() };
-    let images = Images::new(&settings).map_err(run_time)?.with_progress(progress::transfers().into());
-    images.open(&args.image, args.pull).map_err(run_time)
+    let images = Images::new(&args.opening.settings(args.verify_image)).map_err(run_time)?.with_progress(progress::transfers().into());
+    images.open(&args.image, args.opening.pull).map_err(run_time)
 }
 
 fn run_time(error: impl std::error::Error + 'static) -> Failure {
@@ -172,8 +168,8 @@ fn ended(mut text: String) -> String {
 }
 
 /// The data sources with the fields that a run would have.
-fn data_sources(image: &GadgetImage) -> Result<Vec<DataSource>, Failure> {
-    let open = || gadget::open(image, "inspect").map_err(run_time);
+fn data_sources(image: &GadgetImage, annotations: &[Annotation]) -> Result<Vec<DataSource>, Failure> {
+    let open = || gadget::open_annotated(image, "inspect", annotations).map_err(run_time);
     let opened = open()?;
     let plan = GadgetPlan {
         name: opened.identity.instance.clone(),

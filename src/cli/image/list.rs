@@ -1,5 +1,6 @@
 //! `gadgetry image list`.
 
+use std::collections::HashSet;
 use std::io::IsTerminal;
 
 use oci_spec::image::Descriptor;
@@ -10,13 +11,15 @@ use crate::cli::exit::Failure;
 use crate::cli::output;
 use crate::image::layout::{Files, name_of};
 use crate::image::store::{Store, is_image};
-use crate::image::{Reference, embedded_layout, embedded_names};
+use crate::image::{Reference, Stores, embedded_layout, embedded_names};
 use crate::kernel::clock;
 
 pub(super) const EXAMPLES: &str = "Examples:\n  gadgetry image list\n  gadgetry image list --no-trunc\n  gadgetry image list -o jsonpretty";
 
 /// When an image was made.
 const CREATED: &str = "org.opencontainers.image.created";
+/// Images are not as old as the years before.
+const FIRST_YEAR: u32 = 1980;
 /// What names of the default registry and folder do not show.
 const DEFAULT: &str = "ghcr.io/inspektor-gadget/gadget/";
 
@@ -59,7 +62,8 @@ const NAMELESS: &str = "<none>";
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let rows = rows(&args.store.store()?)?;
+    args.store.store()?;
+    let rows = rows(&args.store.stores())?;
     let text = match args.output {
         Format::Columns => table(&rows, !args.no_trunc && std::io::stdout().is_terminal(), clock::unix_now() / 1_000_000_000),
         Format::Json => serde_json::to_string(&rows).map_err(|error| Failure::RunTime(error.into()))? + "\n",
@@ -68,11 +72,25 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     output::write(text.as_bytes())
 }
 
-/// The images of the store and of the program, in order.
-fn rows(store: &Store) -> Result<Vec<Row>, Failure> {
-    let stored = store.roots().map_err(|error| Failure::RunTime(error.into()))?;
-    let files = store.files();
-    let mut rows: Vec<Row> = stored.iter().filter(|root| is_image(root)).map(|root| row(&files, root, false)).collect();
+/// The images of the stores and of the program, in order; of several with one name that of the first store, which is the one that is run.
+fn rows(stores: &Stores) -> Result<Vec<Row>, Failure> {
+    let (mut rows, mut seen) = (Vec::new(), HashSet::new());
+    for (number, store) in stores.all().enumerate() {
+        let mut stored = match store.roots() {
+            Ok(roots) => roots,
+            Err(error) if number == 0 => return Err(Failure::RunTime(error.into())),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(store = %store.folder().display(), error, "image store cannot be read");
+                continue;
+            }
+        };
+        let key = |root: &Descriptor| name_of(root).map_or_else(|| root.digest().to_string(), str::to_owned);
+        stored.retain(|root| is_image(root) && !seen.contains(&key(root)));
+        seen.extend(stored.iter().map(key));
+        let files = store.files();
+        rows.extend(stored.iter().map(|root| row(&files, root, false)));
+    }
     for layout in embedded_names().into_iter().filter_map(embedded_layout) {
         let roots = layout.roots().map_err(|error| Failure::RunTime(error.into()))?;
         rows.extend(roots.iter().map(|root| row(&layout, root, true)));
@@ -118,7 +136,8 @@ fn table(rows: &[Row], short: bool, now: u64) -> String {
 
 fn cells(row: &Row, short: bool, now: u64) -> [String; 6] {
     let digest = if short { row.digest.trim_start_matches("sha256:").chars().take(12).collect() } else { row.digest.clone() };
-    let age = seconds(&row.created).filter(|_| short).map(|then| age(now.saturating_sub(then)));
+    let age = || if is_told(&row.created) { Some(age(now.saturating_sub(seconds(&row.created)?))) } else { Some("-".to_owned()) };
+    let age = short.then(age).flatten();
     let size = row.size.map_or_else(|| "damaged".to_owned(), |bytes| if short { output_size(bytes) } else { bytes.to_string() });
     let embedded = if row.embedded { "yes" } else { "" };
     // Control characters would let an image's name write to the terminal.
@@ -134,6 +153,12 @@ pub(super) fn output_size(bytes: u64) -> String {
         Some((unit, size)) => format!("{:.1} {unit}", bytes as f64 / size as f64),
         None => format!("{bytes} B"),
     }
+}
+
+/// Whether a date says when something was made: builders that do not tell write that of an epoch.
+fn is_told(date: &str) -> bool {
+    let year = date.get(..4).and_then(|year| year.parse::<u32>().ok());
+    !date.is_empty() && year.is_none_or(|year| year >= FIRST_YEAR)
 }
 
 /// `3 days ago` and the like.

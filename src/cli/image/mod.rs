@@ -16,8 +16,7 @@ mod tag;
 mod transfer;
 mod verify;
 
-#[allow(unused_imports)]
-pub(super) use args::{PolicyArgs, RegistryArgs, StoreArgs};
+pub(super) use args::{ImageArgs, PolicyArgs, RegistryArgs, StoreArgs};
 use clap::Subcommand;
 
 use super::LogArgs;

@@ -7,7 +7,7 @@ use crate::image::layout::name_of;
 use crate::image::store::Store;
 use crate::image::{ImageError, Reference, embedded_layout};
 
-pub(super) const EXAMPLES: &str = "An image that has other names only loses the one that is given.\n\nExamples:\n  gadgetry image remove registry.example.com/gadgets/trace_open:v1\n  gadgetry image remove trace_open:v0.40.0 sha256:3b1f7a";
+pub(super) const EXAMPLES: &str = "An image that has other names only loses the one that is given.\n\nExamples:\n  gadgetry image remove registry.example.com/gadgets/trace_open:v1\n  gadgetry image remove trace_open:v0.40.0 sha256:3b1f7a90c2de";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,9 @@ use crate::cli::exit::Failure;
 use crate::cli::output;
 use crate::image::ImageError;
 use crate::image::auth::Secret;
+use crate::image::layout::name_of;
 use crate::image::reference::Reference;
+use crate::image::store::Store;
 use crate::image::trust::SignError;
 use crate::image::trust::cosign::{self, SigningKey};
 
@@ -33,7 +35,7 @@ const LIMIT: u64 = 100 << 10;
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Image in the store
+    /// Image in the store: a name, or sha256: and the digest or its beginning
     #[arg(required_unless_present = "generate_key_pair")]
     image: Option<String>,
     /// File with the private key: of cosign generate-key-pair, or PEM (PKCS#8, SEC 1)
@@ -72,7 +74,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn sign(args: &Args, image: &str, key: &Path) -> Result<(), Failure> {
-    let reference = Reference::parse(image).map_err(|error| Failure::RunTime(Box::new(error)))?;
+    let store = args.store.store()?;
+    let reference = named(image, &store)?;
     let text = read_key(key)?;
     let password = if SigningKey::is_encrypted(&text) { password(args, false)? } else { Secret::default() };
     let key = SigningKey::parse(&text, &password).map_err(|error| Failure::RunTime(Box::new(error)))?;
@@ -80,7 +83,7 @@ fn sign(args: &Args, image: &str, key: &Path) -> Result<(), Failure> {
         Form::Tag => cosign::Form::Tag,
         Form::Bundle => cosign::Form::Bundle,
     };
-    let signed = cosign::sign(&args.store.store()?, &reference, &key, form).map_err(|error| match error {
+    let signed = cosign::sign(&store, &reference, &key, form).map_err(|error| match error {
         SignError::NotStored { reference } => {
             verify::absent(image, ImageError::NotFound { reference, looked: vec!["the store".to_owned()], suggestion: None })
         }
@@ -90,6 +93,28 @@ fn sign(args: &Args, image: &str, key: &Path) -> Result<(), Failure> {
     output::write(format!("Successfully signed {name}\n").as_bytes())?;
     output::error(&format!("Signed by cosign key {}", key.public().fingerprint()));
     Ok(())
+}
+
+/// The image's name in the store: a signature belongs to a repository.
+fn named(image: &str, store: &Store) -> Result<Reference, Failure> {
+    let failed = |error: ImageError| Failure::RunTime(Box::new(error));
+    if !image.starts_with("sha256:") {
+        return Reference::parse(image).map_err(failed);
+    }
+    let digest = store.resolve(image).map_err(failed)?.digest().to_string();
+    let roots = store.roots().map_err(failed)?;
+    let names = roots.iter().filter(|root| root.digest().to_string() == digest).filter_map(name_of);
+    let mut names: Vec<Reference> = names.filter_map(|name| Reference::parse(name).ok()).collect();
+    names.sort_by_key(|name| (name.domain.clone(), name.repository.clone()));
+    names.dedup_by(|a, b| (&a.domain, &a.repository) == (&b.domain, &b.repository));
+    match (names.pop(), names.is_empty()) {
+        (Some(name), true) => Ok(Reference { digest: Some(digest), ..name }),
+        (Some(last), false) => {
+            let images = names.iter().chain([&last]).map(ToString::to_string).collect();
+            Err(failed(ImageError::Several { reference: image.to_owned(), images }))
+        }
+        (None, _) => Err(Failure::RunTime(format!("{digest} has no name to sign it under; give it one with gadgetry image tag").into())),
+    }
 }
 
 fn generate(args: &Args) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use crate::image::store::{Store, set_name};
 use crate::image::{ImageError, Reference, embedded_layout, embedded_names};
 use oci_spec::image::Descriptor;
 
-pub(super) const EXAMPLES: &str = "An image that is built into the program, or that only ig's store has, is copied into the store.\n\nExamples:\n  gadgetry image tag trace_open registry.example.com/gadgets/trace_open:v1\n  gadgetry image tag sha256:3b1f7a localhost:5000/mine";
+pub(super) const EXAMPLES: &str = "An image that is built into the program, or that only ig's store has, is copied into the store.\n\nExamples:\n  gadgetry image tag trace_open registry.example.com/gadgets/trace_open:v1\n  gadgetry image tag sha256:3b1f7a90c2de localhost:5000/mine";
 
 /// `sha256:` and as many digits of a digest as a list shows.
 const SHORTEST: usize = 19;

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::cli::image::{PolicyArgs, RegistryArgs, StoreArgs};
+use crate::cli::image::ImageArgs;
 use crate::cli::value::{self, Boolean};
 use crate::config::OperatorPlan;
 use crate::container::runtime::docker;
 use crate::container::{LabelTerms, Selector, Terms};
 use crate::gadget::Annotation;
-use crate::image::{Pull, Settings};
+use crate::image::Settings;
 use crate::loader::SocketFields;
 
 /// Shown below `run --help`.
@@ -57,9 +57,6 @@ pub(in crate::cli) struct Args {
     /// Only events for which the expression is true, such as 'proc.comm == "sh" && proc.pid > 1'
     #[arg(short = 'E', long, value_name = "EXPRESSION", value_parser = value::text, help_heading = "Output")]
     pub filter_expr: Vec<String>,
-    /// Sets annotations over the gadget's own: SOURCE:KEY=VALUE or SOURCE.FIELD:KEY=VALUE, separated by commas
-    #[arg(long, value_name = "ANNOTATIONS", value_parser = value::annotations, help_heading = "Output")]
-    annotate: Vec<Vec<Annotation>>,
 
     /// Also what happens outside of containers
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = value::boolean, hide_default_value = true, hide_possible_values = true, value_name = "BOOL", help_heading = "Containers")]
@@ -87,26 +84,10 @@ pub(in crate::cli) struct Args {
     pub docker_socketpath: Option<PathBuf>,
 
     #[command(flatten)]
-    pub store: StoreArgs,
-    /// When to pull the image: always, missing or never; what is built in only with always [default: missing]
-    #[arg(long, value_name = "WHEN", value_parser = value::pull, help_heading = "Image")]
-    pub pull: Option<Pull>,
+    pub opening: ImageArgs,
     /// Whether the image must be signed; those built in need no signature
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", value_parser = value::boolean, hide_possible_values = true, value_name = "BOOL", help_heading = "Image")]
     pub verify_image: Boolean,
-    #[command(flatten)]
-    pub policy: PolicyArgs,
-    /// Gadgets that may run: names, NAME@sha256:..., or the beginning of names, ending in *; all when not given
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', help_heading = "Image")]
-    pub allowed_gadgets: Vec<String>,
-    /// Makes a pull that would be needed an error
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = value::boolean, hide_default_value = true, hide_possible_values = true, value_name = "BOOL", help_heading = "Image")]
-    pub disallow_pulling: Boolean,
-    #[command(flatten)]
-    pub registry: RegistryArgs,
-    /// Without effect, as upstream
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = value::boolean, hide = true)]
-    validate_metadata: Option<Boolean>,
     /// Without effect: nothing that could be mounted is needed
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = value::boolean, hide = true)]
     auto_mount_filesystems: Option<Boolean>,
@@ -128,12 +109,7 @@ impl Args {
 
     /// How its image is found, pulled and checked.
     pub(super) fn images(&self) -> Settings {
-        Settings {
-            verify: self.verify_image,
-            allowed: self.allowed_gadgets.clone(),
-            disallow_pulling: self.disallow_pulling,
-            ..self.policy.settings(&self.store, &self.registry)
-        }
+        self.opening.settings(self.verify_image)
     }
 
     /// The filters, in the order given, rules first.
@@ -146,6 +122,6 @@ impl Args {
 
     /// The annotations that are set, in the order given.
     pub(super) fn annotations(&self) -> Vec<Annotation> {
-        self.annotate.concat()
+        self.opening.annotations()
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn run(found: &peek::Peek, arguments: &[OsString]) -> Result<(), Fail
         tracing::warn!("image verification is off");
     }
     let images = Arc::new(Images::new(&lenient.images()).map_err(run_time)?.with_progress(progress::transfers().into()));
-    let image = images.open(&lenient.image, lenient.pull).map_err(run_time)?;
+    let image = images.open(&lenient.image, lenient.opening.pull).map_err(run_time)?;
     let opened = open(&image, &lenient)?;
     let schemas =
         pipeline::schemas(open(&image, &lenient)?, &GadgetPlan { operators: Vec::new(), ..plan(&lenient, &opened) }).map_err(run_time)?;

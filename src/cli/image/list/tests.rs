@@ -54,3 +54,41 @@ fn a_terminal_gets_less_than_a_pipe() {
     let whole = table(&[one()], false, now);
     assert!(whole.contains(&one().digest) && whole.contains("2026-11-20T12:00:00Z") && whole.contains(" 1234567 "), "{whole}");
 }
+
+/// A time before the first year that can be meant is no age; in a pipe it stays what it is.
+#[test]
+fn epochs_are_no_ages() {
+    let now = seconds("2026-11-21T13:00:00Z").unwrap();
+    for (created, told) in
+        [("1970-01-01T00:00:00Z", "-"), ("0001-01-01T00:00:00Z", "-"), ("", "-"), ("1980-01-01T00:00:00Z", "46 years ago")]
+    {
+        let row = Row { created: created.to_owned(), ..one() };
+        assert_eq!(cells(&row, true, now)[3], told, "{created}");
+        assert_eq!(cells(&row, false, now)[3], created);
+    }
+}
+
+/// Images of a further store are listed unless the first has their names.
+#[test]
+fn further_stores_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = Stores::of(["ours", "theirs"].map(|name| folder.path().join(name)).to_vec());
+    let put = |number: usize, gadget: &str, name: &str| {
+        let (store, layout) = (stores.all().nth(number).unwrap(), embedded_layout(gadget).unwrap());
+        let mut root = layout.roots().unwrap().remove(0);
+        let staging = store.stage().unwrap();
+        staging.copy(&layout, &root).unwrap();
+        crate::image::store::set_name(&mut root, name);
+        staging.commit(vec![root]).unwrap();
+    };
+    put(0, "trace_open", "quay.io/x/both:1");
+    put(1, "trace_exec", "quay.io/x/both:1");
+    put(1, "trace_exec", "quay.io/x/theirs:1");
+    let rows = rows(&stores).unwrap();
+    let listed: Vec<_> = rows.iter().filter(|row| !row.embedded).map(|row| row.repository.as_str()).collect();
+    assert_eq!(listed, ["quay.io/x/both", "quay.io/x/theirs"]);
+    let digest = |name: &str| rows.iter().find(|row| row.repository == name).unwrap().digest.clone();
+    assert_eq!(digest("quay.io/x/both"), digest("trace_open"));
+    std::fs::write(folder.path().join("theirs/index.json"), "broken").unwrap();
+    assert_eq!(super::rows(&stores).unwrap().len(), rows.len() - 1, "one that cannot be read is left out");
+}
