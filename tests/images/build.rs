@@ -120,7 +120,7 @@ fn compiler_messages_are_readable() {
     assert_eq!(error, expected.replace("FOLDER", text(folder.path())));
     // From within, paths are short.
     let output = program.command(&["image", "build", "--local", "."]).current_dir(folder.path()).output().unwrap();
-    assert_eq!(stderr(&output), expected.replace("FOLDER/", ""));
+    assert_eq!(stderr(&output), expected.replace("FOLDER/", "./"));
     std::fs::write(folder.path().join("helper.h"), "static int half(void)\n{\n\treturn 1;\n}\n").unwrap();
     let source = std::fs::read_to_string(folder.path().join("program.bpf.c")).unwrap();
     std::fs::write(folder.path().join("program.bpf.c"), source.replace("missing", "2")).unwrap();
