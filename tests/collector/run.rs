@@ -188,7 +188,7 @@ fn bad_input_is_refused_in_words() {
         (&["trace_open", "-F", "fnam==x"], &["fnam", "fname"]),
         (&["trace_open", "-o", "jsn"], &["jsn", "json"]),
         (&["trace_open", "-o", "opn:json"], &["opn", "open"]),
-        (&["trace_open", "--pull", "sometimes"], &["always, missing and never"]),
+        (&["trace_open", "--pull", "sometimes"], &["always, missing, never"]),
         (&["quay.io/a/b:1", "--disallow-pulling"], &["quay.io/a/b:1", "pulling is disallowed"]),
         (&["trace_open", "--allowed-gadgets", "trace_exec"], &["trace_open", "not", "allowed gadgets", "trace_exec"]),
         (&["trace_open", "--public-keys", "@/nonexistent.pub"], &["/nonexistent.pub", "No such file"]),
