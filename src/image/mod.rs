@@ -54,7 +54,7 @@ pub struct GadgetImage {
     pub btfgen: Option<Vec<u8>>,
 }
 
-/// Opens the image of that name with the stores of this process.
+/// Opens the image of that name with the stores of this process; as [`open_in`], whoever has signed it.
 ///
 /// # Errors
 /// As [`open_in`].
@@ -65,11 +65,12 @@ pub fn open(reference: &str) -> Result<GadgetImage, ImageError> {
 /// Opens an image: a place on disk (`/...`, `./...`: an OCI image layout as folder or tar, with `:NAME` behind it if it has several images,
 /// or a folder with an object and its `gadget.yaml`), an embedded gadget (names of the default repository, without a tag, with `latest`
 /// or the version of this program, or with their very digest), or an image in one of the stores, by name or `sha256:...`.
+/// Asks neither rules nor signatures: what is to run is opened by [`Images`], this is for tests and benchmarks.
 ///
 /// # Errors
 /// When there is no such image, or it is not what it should be.
 pub fn open_in(reference: &str, stores: &Stores) -> Result<GadgetImage, ImageError> {
-    let architecture = compile::go_architecture(std::env::consts::ARCH);
+    let architecture = architecture();
     if local::is_path(reference) {
         return local::open(reference, architecture);
     }
@@ -85,6 +86,11 @@ pub fn open_in(reference: &str, stores: &Stores) -> Result<GadgetImage, ImageErr
     let short = wanted.gadget_name().unwrap_or(&wanted.repository);
     let parts = parts.ok_or_else(|| not_found(&wanted.to_string(), short, stores))?;
     Ok(parts.into_image(wanted.to_string(), wanted.tag.clone()))
+}
+
+/// This machine's architecture in Go's spelling.
+fn architecture() -> &'static str {
+    compile::go_architecture(std::env::consts::ARCH)
 }
 
 fn is_digest(text: &str) -> bool {

@@ -105,6 +105,11 @@ impl Reference {
         Names::default().parse(text)
     }
 
+    /// For an image without a name: it belongs to no repository.
+    pub fn nameless(digest: Option<&str>) -> Self {
+        Reference { domain: String::new(), repository: String::new(), tag: None, digest: digest.map(str::to_owned) }
+    }
+
     /// `domain/repository`: the name without tag and digest.
     pub fn name(&self) -> String {
         format!("{}/{}", self.domain, self.repository)

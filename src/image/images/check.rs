@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use oci_spec::image::Descriptor;
 
-use super::{Images, Pull, blocking, nameless, refusal};
+use super::{Images, Pull, blocking, refusal};
 use crate::image::local::{self, Found};
 use crate::image::reference::Reference;
 use crate::image::registry::{Patience, Registry};
 use crate::image::store::Store;
 use crate::image::trust::{self, Subject, TrustError};
-use crate::image::{GadgetImage, ImageError};
+use crate::image::{GadgetImage, ImageError, architecture};
 
 /// For signatures that may well not exist, while somebody waits.
 const HASTE: Patience =
@@ -18,7 +18,7 @@ const HASTE: Patience =
 
 impl Images {
     /// Opens what is at a place on disk.
-    pub(super) fn open_path(&self, reference: &str, architecture: &str) -> Result<GadgetImage, ImageError> {
+    pub(super) fn open_path(&self, reference: &str) -> Result<GadgetImage, ImageError> {
         let refused = |error: TrustError| ImageError::Refused { reference: reference.to_owned(), source: error.into() };
         let found = local::find(reference)?;
         let failed = |source| ImageError::Io { action: "find", path: found.path().to_owned(), source };
@@ -31,12 +31,13 @@ impl Images {
                 if self.policy.required {
                     // Its signatures are found by the name in it. But that name says nothing of where it comes from: trust policies for one
                     // repository must not be chosen by whoever has written it.
-                    let subject = Subject { reference: name.clone(), repository: String::new(), ..Subject::of(&nameless(None), &root) };
-                    let signatures = trust::artifacts(&files, &listed, &parsed.clone().unwrap_or_else(|| nameless(None)), &subject.digest)?;
+                    let nameless = Reference::nameless(None);
+                    let subject = Subject { reference: name.clone(), repository: String::new(), ..Subject::of(&nameless, &root) };
+                    let signatures = trust::artifacts(&files, &listed, parsed.as_ref().unwrap_or(&nameless), &subject.digest)?;
                     self.policy.verify(&subject, &signatures).map_err(refused)?;
                 }
                 let tag = parsed.and_then(|parsed| parsed.tag);
-                Ok(files.parts(&root, &name, architecture)?.into_image(name, tag))
+                Ok(files.parts(&root, &name, architecture())?.into_image(name, tag))
             }
         }
     }

@@ -13,7 +13,7 @@ use super::registry::{self, Progress, Registry, Silent};
 use super::store::Store;
 use super::stores::{Stores, data_dir};
 use super::trust::{Allowance, Policy, TrustError};
-use super::{EMBEDDED_VERSION, GadgetImage, compile, embedded, is_digest, local, not_found, suggestion};
+use super::{EMBEDDED_VERSION, GadgetImage, architecture, embedded, is_digest, local, not_found, suggestion};
 pub use settings::{Pull, Settings};
 
 /// The images of this machine and of the registries.
@@ -52,11 +52,6 @@ impl Images {
         Images { progress, ..self }
     }
 
-    /// Looks into these stores.
-    pub fn with_stores(self, stores: Stores) -> Self {
-        Images { stores, ..self }
-    }
-
     /// Opens an image, as [`super::open_in`] does, and pulls it where `pull`, or else the settings, say so; what is built in is pulled only where
     /// `pull` itself says always. One that the rules refuse is not opened. Blocks.
     ///
@@ -70,21 +65,19 @@ impl Images {
 
     fn opened(&self, reference: &str, asked: Option<Pull>) -> Result<GadgetImage, ImageError> {
         let pull = asked.unwrap_or(self.pull);
-        let architecture = compile::go_architecture(std::env::consts::ARCH);
         if local::is_path(reference) {
-            return self.open_path(reference, architecture);
+            return self.open_path(reference);
         }
         if is_digest(reference) {
             let (store, root, name) = self.stores.located(reference).ok_or_else(|| not_found(reference, reference, &self.stores))?;
-            let wanted = self.names.parse(&name).unwrap_or_else(|_| nameless(Some(reference)));
+            let wanted = self.names.parse(&name).unwrap_or_else(|_| Reference::nameless(Some(reference)));
             return self.open_stored(&wanted, &store, &root, pull);
         }
         let wanted = self.names.parse(reference)?;
         if asked != Some(Pull::Always)
-            && let Some(parts) = embedded(&wanted, architecture)?
+            && let Some(image) = self.built_in(&wanted, None)?
         {
-            self.allow(&wanted, Some(&parts.digest))?;
-            return Ok(parts.into_image(wanted.to_string(), Some(EMBEDDED_VERSION.to_owned())));
+            return Ok(image);
         }
         let (store, root) = self.obtain(&wanted, pull)?;
         self.open_stored(&wanted, &store, &root, pull)
@@ -112,10 +105,8 @@ impl Images {
             return Ok(None);
         }
         let wanted = self.names.parse(reference)?;
-        let built_in = embedded(&wanted, compile::go_architecture(std::env::consts::ARCH))?;
-        if let Some(parts) = built_in.filter(|parts| parts.digest == digest) {
-            self.allow(&wanted, Some(digest))?;
-            return Ok(Some(parts.into_image(wanted.to_string(), Some(EMBEDDED_VERSION.to_owned()))));
+        if let Some(image) = self.built_in(&wanted, Some(digest))? {
+            return Ok(Some(image));
         }
         let Some((store, root)) = self.stores.find(&Reference { digest: Some(digest.to_owned()), ..wanted.clone() }) else {
             return Ok(None);
@@ -123,11 +114,20 @@ impl Images {
         self.open_stored(&wanted, &store, &root, Pull::Never).map(Some)
     }
 
+    /// The embedded gadget of that name, and of that digest where one is given.
+    fn built_in(&self, wanted: &Reference, digest: Option<&str>) -> Result<Option<GadgetImage>, ImageError> {
+        let Some(parts) = embedded(wanted, architecture())?.filter(|parts| digest.is_none_or(|digest| parts.digest == digest)) else {
+            return Ok(None);
+        };
+        self.allow(wanted, Some(&parts.digest))?;
+        Ok(Some(parts.into_image(wanted.to_string(), Some(EMBEDDED_VERSION.to_owned()))))
+    }
+
     fn open_stored(&self, wanted: &Reference, store: &Store, root: &Descriptor, pull: Pull) -> Result<GadgetImage, ImageError> {
         self.allow(wanted, Some(root.digest().as_ref()))?;
         self.verify_stored(wanted, store, root, pull)?;
         let name = if wanted.domain.is_empty() { root.digest().to_string() } else { wanted.to_string() };
-        let parts = store.files().parts(root, &name, compile::go_architecture(std::env::consts::ARCH))?;
+        let parts = store.files().parts(root, &name, architecture())?;
         Ok(parts.into_image(name, wanted.tag.clone()))
     }
 
@@ -179,11 +179,6 @@ impl Images {
     fn allow(&self, wanted: &Reference, digest: Option<&str>) -> Result<(), ImageError> {
         self.policy.allow(wanted, digest).map_err(|error| refusal(wanted, error))
     }
-}
-
-/// For an image without a name: it belongs to no repository.
-fn nameless(digest: Option<&str>) -> Reference {
-    Reference { domain: String::new(), repository: String::new(), tag: None, digest: digest.map(str::to_owned) }
 }
 
 fn refusal(wanted: &Reference, error: TrustError) -> ImageError {

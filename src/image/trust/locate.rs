@@ -44,7 +44,7 @@ fn describe(reference: &str, root: &Descriptor) -> (Reference, Subject) {
     match name_of(root).filter(|name| name.contains('/')).and_then(|name| Reference::parse(name).ok()) {
         Some(name) => (name.clone(), Subject::of(&name, root)),
         None => {
-            let name = Reference { domain: String::new(), repository: String::new(), tag: None, digest: None };
+            let name = Reference::nameless(None);
             let subject = Subject { reference: reference.to_owned(), repository: String::new(), ..Subject::of(&name, root) };
             (name, subject)
         }
