@@ -29,5 +29,5 @@ pub use load::{load, load_with, view};
 pub use model::{LogEncoding, LogLevel, OwnProtocol};
 pub use opened::Access;
 pub use parse::buffer_size;
-pub use plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, RuntimesPlan, ServicePlan};
+pub use plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, ServicePlan};
 pub use problem::{ConfigErrors, Problem, Severity, render};

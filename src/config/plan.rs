@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::model::{LogEncoding, LogLevel, OwnProtocol};
 use super::problem::Problem;
 use crate::component::{ComponentId, MetricSpec};
-use crate::container::Selector;
+use crate::container::{Selector, runtime};
 use crate::image::Settings;
 use crate::loader::SocketFields;
 
@@ -22,7 +22,7 @@ pub struct Plan {
     /// The collector itself.
     pub service: ServicePlan,
     /// Where containers are found.
-    pub runtimes: RuntimesPlan,
+    pub runtimes: runtime::Settings,
     /// How images are found, pulled and checked.
     pub images: Settings,
     /// Files that were read, and directories in which more may appear.
@@ -102,11 +102,4 @@ pub struct OwnTelemetry {
     pub headers: BTreeMap<String, String>,
     /// Time between two sends of metrics.
     pub interval: Duration,
-}
-
-/// Where containers are found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RuntimesPlan {
-    /// Socket of Docker; none when Docker is not wanted.
-    pub docker: Option<PathBuf>,
 }

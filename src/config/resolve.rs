@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::model::{CollectorConfig, GadgetConfig, OwnTelemetryConfig, RuntimesConfig, ServiceConfig};
 use super::parse;
-use super::plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, RuntimesPlan, ServicePlan};
+use super::plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, ServicePlan};
 use crate::component::ComponentId;
 use crate::components::canonical_id;
+use crate::container::runtime;
 use crate::image::Settings;
 use crate::loader::SocketFields;
 
@@ -65,7 +66,7 @@ fn own_telemetry(config: OwnTelemetryConfig) -> Result<OwnTelemetry, String> {
     })
 }
 
-fn runtimes(config: RuntimesConfig) -> RuntimesPlan {
+fn runtimes(config: RuntimesConfig) -> runtime::Settings {
     let wanted = config.docker.enabled.unwrap_or(true);
-    RuntimesPlan { docker: config.docker.socket.filter(|_| wanted).map(PathBuf::from) }
+    runtime::Settings { docker: config.docker.socket.filter(|_| wanted).map(PathBuf::from), ..runtime::Settings::default() }
 }

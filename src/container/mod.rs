@@ -6,6 +6,7 @@ pub mod dictionary;
 mod early;
 mod hash;
 mod inventory;
+pub mod oci;
 mod process;
 mod record;
 pub mod runtime;
@@ -17,7 +18,7 @@ mod tests;
 pub use dictionary::Attribute;
 pub use inventory::{GRACE, Inventory, InventoryStats, MAX_CONTAINERS};
 pub use process::{host_mntns, host_process};
-pub use record::{Container, KubernetesMeta, RuntimeMeta};
+pub use record::{Container, KubernetesMeta, Owner, Pod, RuntimeMeta};
 pub use selector::{Follower, InvalidTerm, LabelTerms, Selector, Terms};
 pub use snapshot::Snapshot;
 

@@ -42,9 +42,15 @@ pub struct Container {
     /// Path in the v2 hierarchy.
     #[serde(rename = "cgroupV2", skip_serializing_if = "String::is_empty")]
     pub cgroup_v2: String,
-    /// The labels its runtime keeps.
+    /// The labels its runtime keeps. Those of a pod's sandbox are the pod's labels.
     #[serde(skip)]
     pub labels: BTreeMap<String, String>,
+    /// The annotations its runtime keeps. Those of a pod's sandbox are the pod's annotations.
+    #[serde(skip)]
+    pub annotations: BTreeMap<String, String>,
+    /// Whether it is a pod's pause container: it names its events after the pod, but is listed and selected nowhere.
+    #[serde(skip)]
+    pub sandbox: bool,
 }
 
 /// The runtime's side of a container.
@@ -96,6 +102,38 @@ pub struct KubernetesMeta {
     /// Unique id of the pod.
     #[serde(rename = "podUID", skip_serializing_if = "String::is_empty")]
     pub pod_uid: String,
+    /// Annotations of the pod.
+    #[serde(skip)]
+    pub pod_annotations: BTreeMap<String, String>,
+    /// What controls the pod, from its direct owner up. Empty without the API server.
+    #[serde(skip)]
+    pub owners: Vec<Owner>,
+}
+
+/// A controller of a pod, or of another controller.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// `Deployment`, `ReplicaSet`, ...
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What the Kubernetes API server says of a pod on this node.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pod {
+    /// Unique id.
+    pub uid: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// What controls it, from its direct owner up.
+    pub owners: Vec<Owner>,
 }
 
 impl KubernetesMeta {
@@ -105,14 +143,19 @@ impl KubernetesMeta {
         KubernetesMeta {
             namespace: get("io.kubernetes.pod.namespace"),
             pod_name: get("io.kubernetes.pod.name"),
-            pod_labels: BTreeMap::new(),
             container_name: get("io.kubernetes.container.name"),
             pod_uid: get("io.kubernetes.pod.uid"),
+            ..KubernetesMeta::default()
         }
     }
 }
 
 impl Container {
+    /// Whether anybody has given it a name by now.
+    pub fn is_named(&self) -> bool {
+        self.sandbox || !self.runtime.container_name.is_empty() || !self.k8s.container_name.is_empty()
+    }
+
     /// Whether labels say that this is a pod's pause container, which nobody wants to see.
     pub fn is_sandbox(labels: &BTreeMap<String, String>) -> bool {
         let is = |key: &str, value: &str| labels.get(key).is_some_and(|v| v == value);

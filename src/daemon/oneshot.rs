@@ -1,6 +1,5 @@
 //! One gadget from its start to its end, without a configuration: what `gadgetry run` does.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::DaemonError;
 use crate::config::GadgetPlan;
 use crate::container::Inventory;
-use crate::container::runtime::{RuntimeState, RuntimeStatus, docker};
+use crate::container::runtime::{self, RuntimeState, RuntimeStatus};
 use crate::gadget::Gadget;
 use crate::image::Images;
 use crate::loader::SocketFields;
@@ -29,8 +28,8 @@ pub struct Oneshot {
     pub plan: GadgetPlan,
     /// The exporters that the plan names.
     pub exporters: Exporters,
-    /// Docker's socket; none when Docker is not asked.
-    pub docker: Option<PathBuf>,
+    /// Where containers are found.
+    pub runtimes: runtime::Settings,
     /// What the gadget learns about the processes behind sockets.
     pub sockets: SocketFields,
     /// Where its image came from.
@@ -57,16 +56,14 @@ pub trait Progress {
 /// # Errors
 /// When the gadget cannot be started, or its worker ends in a panic.
 pub async fn run(oneshot: Oneshot, progress: &mut dyn Progress) -> Result<(), DaemonError> {
-    let Oneshot { gadget, plan, exporters, docker, sockets, images, timeout, cancel } = oneshot;
+    let Oneshot { gadget, plan, exporters, runtimes, sockets, images, timeout, cancel } = oneshot;
     watch_signals(&cancel)?;
     let inventory = Inventory::new();
     let ledger = Arc::new(Ledger::default());
     let services = CancellationToken::new();
     let _services_end = services.clone().drop_guard();
-    if let Some(socket) = docker {
-        tokio::spawn(docker::follow(inventory.clone(), socket, services));
-        wait_for_listing(&inventory, &cancel).await;
-    }
+    runtime::follow(&inventory, &runtimes, &services);
+    wait_for_listing(&inventory, &runtimes, &cancel).await;
     progress.listed(&inventory.runtimes());
     if cancel.is_cancelled() {
         return Ok(());
@@ -122,11 +119,11 @@ async fn serve(instance: &Instance, timeout: Option<Duration>, cancel: &Cancella
     }
 }
 
-async fn wait_for_listing(inventory: &Inventory, cancel: &CancellationToken) {
+async fn wait_for_listing(inventory: &Inventory, wanted: &runtime::Settings, cancel: &CancellationToken) {
     let end = Instant::now() + FIRST_LISTING;
     let listing = || {
         let runtimes = inventory.runtimes();
-        runtimes.is_empty() || runtimes.iter().any(|r| r.state == RuntimeState::Connecting)
+        runtimes.len() < wanted.daemons() || runtimes.iter().any(|r| r.state == RuntimeState::Connecting)
     };
     while listing() && Instant::now() < end && !cancel.is_cancelled() {
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -12,7 +12,7 @@ use super::overview::Overview;
 use crate::admin::{self, ExporterHealth, GadgetHealth, GadgetState, Phase, Reloads, Report, RuntimeHealth, StatusSource};
 use crate::config::{OwnProtocol, OwnTelemetry, Plan};
 use crate::container::Inventory;
-use crate::container::runtime::{RuntimeState, docker};
+use crate::container::runtime::{self, RuntimeState};
 use crate::exporter::listeners::Listeners;
 use crate::kernel::clock;
 use crate::telemetry::{Ledger, logging::Logging, otel};
@@ -53,9 +53,7 @@ impl Services {
             tasks.push(admin::serve_health(&socket, status, cancel.clone()).map_err(|source| serving(address, source))?);
             sockets.push(socket);
         }
-        if let Some(socket) = &plan.runtimes.docker {
-            tasks.push(tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone())));
-        }
+        runtime::follow(inventory, &plan.runtimes, cancel);
         let otel = plan.service.otlp.as_ref().and_then(|settings| own_telemetry(settings, ledger, logging));
         let timeout = plan.service.shutdown_timeout;
         Ok(Services { inventory: inventory.clone(), report, _sockets: sockets, _tasks: tasks, otel, timeout })

@@ -24,7 +24,7 @@ use super::progress;
 use super::{Cli, LogArgs};
 use crate::component::{ComponentId, ExporterService};
 use crate::config::GadgetPlan;
-use crate::container::runtime::docker;
+use crate::container::runtime::{self, docker};
 use crate::daemon::oneshot::{self, Oneshot};
 use crate::exporter::terminal::{Screen, Terminal};
 use crate::gadget::{self, Gadget};
@@ -129,7 +129,7 @@ fn start(args: &Args, images: Arc<Images>, image: &GadgetImage, plan: GadgetPlan
         gadget,
         plan,
         exporters,
-        docker: Some(docker::socket_path(args.docker_socketpath.as_deref())),
+        runtimes: runtime::Settings { docker: Some(docker::socket_path(args.docker_socketpath.as_deref())), ..Default::default() },
         sockets: args.socket_enricher_fields,
         images,
         timeout: (args.timeout > 0).then(|| Duration::from_secs(args.timeout)),

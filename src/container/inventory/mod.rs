@@ -13,7 +13,7 @@ use tokio::sync::watch;
 pub(super) use state::State;
 
 use super::process;
-use super::record::Container;
+use super::record::{Container, Pod};
 use super::runtime::RuntimeStatus;
 use super::snapshot::Snapshot;
 use crate::kernel::procfs;
@@ -98,6 +98,23 @@ impl Inventory {
         if !ended.is_empty() {
             self.update(|state| ended.iter().for_each(|id| state.stop(id, now)));
         }
+    }
+
+    /// Notes what the API server says of a pod: its containers, present and to come, get its labels, annotations and owners.
+    pub fn set_pod(&self, pod: Pod) {
+        self.update(|state| state.set_pod(pod));
+    }
+
+    /// Notes that a pod is gone. Its containers keep what they were given.
+    pub fn forget_pod(&self, uid: &str) {
+        self.update(|state| state.forget_pod(uid));
+    }
+
+    /// Ids of containers that processes were seen in, and that no runtime has given a name yet; at most `limit`.
+    pub fn unnamed(&self, limit: usize) -> Vec<String> {
+        let snapshot = self.snapshot();
+        let unnamed = snapshot.running().filter(|c| !c.is_named()).take(limit);
+        unnamed.map(|c| c.runtime.container_id.clone()).collect()
     }
 
     /// How the runtimes are doing, in the order in which they were first heard of.

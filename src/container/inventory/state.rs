@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{GRACE, MAX_CONTAINERS};
 use crate::batch::UNKNOWN_ENTRY;
-use crate::container::record::Container;
+use crate::container::record::{Container, Pod};
 use crate::container::snapshot::{Entry, Snapshot};
 
 /// Mount namespaces beside its own that a container may have at once (processes in it that unshared).
@@ -126,6 +126,19 @@ impl State {
         }
         Some(slot.number)
     }
+
+    pub fn set_pod(&mut self, pod: Pod) {
+        let of_pod = |s: &&Slot| s.entry.container.k8s.pod_uid == pod.uid;
+        let members: Vec<(Container, bool)> = self.slots.values().filter(of_pod).map(|s| (s.entry.container.clone(), s.running)).collect();
+        for (mut container, running) in members {
+            container.k8s.pod_labels.clone_from(&pod.labels);
+            container.k8s.pod_annotations.clone_from(&pod.annotations);
+            container.k8s.owners.clone_from(&pod.owners);
+            self.put(container, running);
+        }
+    }
+
+    pub fn forget_pod(&mut self, _uid: &str) {}
 
     /// Notes that a container ended at `unix_ns` (0: unknown). Events from before its last start are ignored.
     pub fn end(&mut self, id: &str, unix_ns: i64, now: Instant) {

@@ -1,8 +1,16 @@
 //! Container runtimes: each follows one engine and writes what it hears into the inventory.
 
 pub mod docker;
+mod settings;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+pub use settings::{Containerd, Protocol, Settings};
+
+use super::inventory::Inventory;
 
 /// How a runtime is doing, for the health page and `list-containers`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,4 +32,33 @@ pub enum RuntimeState {
     Connected,
     /// It cannot be reached, for the reason given; tried again in the background.
     Waiting(String),
+}
+
+/// A runtime that could not be listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreachable {
+    /// `docker`, ...
+    pub name: &'static str,
+    /// Socket its engine should listen on.
+    pub socket: PathBuf,
+    /// Why, in one line.
+    pub reason: String,
+}
+
+/// Keeps the containers of all wanted runtimes in the inventory until cancelled. Call it within a runtime of tokio.
+pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
+    if let Some(socket) = &settings.docker {
+        tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()));
+    }
+}
+
+/// Reads the containers of all wanted runtimes into the inventory once. Gives those that could not be asked.
+pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreachable> {
+    let mut unreachable = Vec::new();
+    if let Some(socket) = &settings.docker
+        && let Err(error) = docker::list(inventory, socket).await
+    {
+        unreachable.push(Unreachable { name: docker::NAME, socket: socket.clone(), reason: error.full() });
+    }
+    unreachable
 }

@@ -1,0 +1,1 @@
+//! Command lines, annotations and states of OCI runtimes.
