@@ -68,5 +68,5 @@ fn own_telemetry(config: OwnTelemetryConfig) -> Result<OwnTelemetry, String> {
 
 fn runtimes(config: RuntimesConfig) -> runtime::Settings {
     let wanted = config.docker.enabled.unwrap_or(true);
-    runtime::Settings { docker: config.docker.socket.filter(|_| wanted).map(PathBuf::from), ..runtime::Settings::default() }
+    runtime::Settings { docker: config.docker.socket.filter(|_| wanted).map(PathBuf::from), oci: true, ..runtime::Settings::default() }
 }
