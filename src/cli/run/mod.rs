@@ -129,7 +129,11 @@ fn start(args: &Args, images: Arc<Images>, image: &GadgetImage, plan: GadgetPlan
         gadget,
         plan,
         exporters,
-        runtimes: runtime::Settings { docker: Some(docker::socket_path(args.docker_socketpath.as_deref())), oci: true, ..Default::default() },
+        runtimes: runtime::Settings {
+            docker: Some(docker::socket_path(args.docker_socketpath.as_deref())),
+            oci: true,
+            ..Default::default()
+        },
         sockets: args.socket_enricher_fields,
         images,
         timeout: (args.timeout > 0).then(|| Duration::from_secs(args.timeout)),
