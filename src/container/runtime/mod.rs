@@ -1,7 +1,9 @@
 //! Container runtimes: each follows one engine and writes what it hears into the inventory.
 
 mod bounds;
+pub mod containerd;
 pub mod docker;
+mod grpc;
 mod reason;
 mod reconnect;
 mod settings;
@@ -57,15 +59,22 @@ pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &Cancella
     if let Some(socket) = &settings.docker {
         tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()));
     }
+    if let Some(wanted) = &settings.containerd {
+        tokio::spawn(containerd::follow(inventory.clone(), wanted.clone(), cancel.clone()));
+    }
 }
 
 /// Reads the containers of all wanted runtimes into the inventory once. Gives those that could not be asked.
 pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreachable> {
     let mut unreachable = Vec::new();
-    if let Some(socket) = &settings.docker
-        && let Err(error) = docker::list(inventory, socket).await
-    {
-        unreachable.push(Unreachable { name: docker::NAME, socket: socket.clone(), reason: error.full() });
+    let mut note = |name, socket: &PathBuf, failure: Option<String>| {
+        unreachable.extend(failure.map(|reason| Unreachable { name, socket: socket.clone(), reason }));
+    };
+    if let Some(socket) = &settings.docker {
+        note(docker::NAME, socket, docker::list(inventory, socket).await.err().map(|e| e.full()));
+    }
+    if let Some(wanted) = &settings.containerd {
+        note(containerd::NAME, &wanted.socket, containerd::list(inventory, wanted).await.err().map(|e| e.full()));
     }
     unreachable
 }
