@@ -2,6 +2,7 @@
 
 mod bounds;
 pub mod containerd;
+pub mod cri;
 pub mod docker;
 mod grpc;
 mod reason;
@@ -56,11 +57,22 @@ pub struct Unreachable {
 
 /// Keeps the containers of all wanted runtimes in the inventory until cancelled. Call it within a runtime of tokio.
 pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
-    if let Some(socket) = &settings.docker {
-        tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()));
+    let by_cri = |kind: cri::Kind, socket: &PathBuf| {
+        tokio::spawn(cri::follow(inventory.clone(), kind, socket.clone(), cancel.clone()));
+    };
+    let internal = settings.protocol == Protocol::Internal;
+    match &settings.docker {
+        Some(socket) if internal => drop(tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()))),
+        Some(socket) => by_cri(cri::DOCKER, socket),
+        None => {}
     }
-    if let Some(wanted) = &settings.containerd {
-        tokio::spawn(containerd::follow(inventory.clone(), wanted.clone(), cancel.clone()));
+    match &settings.containerd {
+        Some(wanted) if internal => drop(tokio::spawn(containerd::follow(inventory.clone(), wanted.clone(), cancel.clone()))),
+        Some(wanted) => by_cri(cri::CONTAINERD, &wanted.socket),
+        None => {}
+    }
+    if let Some(socket) = &settings.crio {
+        by_cri(cri::CRIO, socket);
     }
 }
 
@@ -70,11 +82,22 @@ pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreac
     let mut note = |name, socket: &PathBuf, failure: Option<String>| {
         unreachable.extend(failure.map(|reason| Unreachable { name, socket: socket.clone(), reason }));
     };
-    if let Some(socket) = &settings.docker {
-        note(docker::NAME, socket, docker::list(inventory, socket).await.err().map(|e| e.full()));
+    let by_cri = async |kind: cri::Kind, socket: &PathBuf| cri::list(inventory, kind, socket).await.err().map(|e| e.full());
+    let internal = settings.protocol == Protocol::Internal;
+    match &settings.docker {
+        Some(socket) if internal => note(docker::NAME, socket, docker::list(inventory, socket).await.err().map(|e| e.full())),
+        Some(socket) => note(docker::NAME, socket, by_cri(cri::DOCKER, socket).await),
+        None => {}
     }
-    if let Some(wanted) = &settings.containerd {
-        note(containerd::NAME, &wanted.socket, containerd::list(inventory, wanted).await.err().map(|e| e.full()));
+    match &settings.containerd {
+        Some(wanted) if internal => {
+            note(containerd::NAME, &wanted.socket, containerd::list(inventory, wanted).await.err().map(|e| e.full()));
+        }
+        Some(wanted) => note(containerd::NAME, &wanted.socket, by_cri(cri::CONTAINERD, &wanted.socket).await),
+        None => {}
+    }
+    if let Some(socket) = &settings.crio {
+        note(CRIO.name, socket, by_cri(cri::CRIO, socket).await);
     }
     unreachable
 }
