@@ -1,7 +1,13 @@
 //! Container runtimes: each follows one engine and writes what it hears into the inventory.
 
+mod bounds;
 pub mod docker;
+mod reason;
+mod reconnect;
 mod settings;
+mod sockets;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +15,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub use settings::{Containerd, Protocol, Settings};
+pub use sockets::{CONTAINERD, CRIO, DOCKER, Daemon, PODMAN};
 
 use super::inventory::Inventory;
 

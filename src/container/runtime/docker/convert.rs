@@ -1,16 +1,12 @@
 //! The engine's answers as container records. Nothing in them is trusted to be there, or to be short.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary, EventActor};
 
 use super::NAME;
 use crate::container::record::{Container, KubernetesMeta};
-
-/// Longest name or label kept, in bytes.
-const TEXT_LIMIT: usize = 4096;
-/// Most labels kept of one container.
-const LABEL_LIMIT: usize = 256;
+use crate::container::runtime::bounds::{self, text};
 
 /// A container of the listing; `None` for a pod's pause container or an entry without id.
 pub(super) fn from_summary(summary: ContainerSummary) -> Option<Container> {
@@ -41,11 +37,8 @@ pub(super) fn from_inspect(answer: ContainerInspectResponse) -> Option<(Containe
 }
 
 fn record(id: &str, name: &str, image: &str, labels: HashMap<String, String>) -> Option<Container> {
-    let mut labels: BTreeMap<String, String> = labels.into_iter().filter(|(k, v)| k.len() + v.len() <= TEXT_LIMIT).collect();
-    while labels.len() > LABEL_LIMIT {
-        labels.pop_last();
-    }
-    if Container::is_sandbox(&labels) || id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+    let labels = bounds::labels(labels);
+    if Container::is_sandbox(&labels) || !bounds::is_id(id) {
         return None;
     }
     let mut container = Container { k8s: KubernetesMeta::from_labels(&labels), labels, ..Container::default() };
@@ -54,14 +47,6 @@ fn record(id: &str, name: &str, image: &str, labels: HashMap<String, String>) ->
     container.runtime.container_name = text(name.strip_prefix('/').unwrap_or(name));
     container.runtime.container_image_name = text(image);
     Some(container)
-}
-
-fn text(text: &str) -> String {
-    let mut end = text.len().min(TEXT_LIMIT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// Nanoseconds since the Unix epoch of `2026-11-21T10:26:49.123456789Z`; the engine always writes UTC. `None` for its

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use futures::{Stream, StreamExt};
 
 use super::client::Client;
-use super::{DockerError, NAME, SWEEP, convert};
+use super::{DockerError, NAME, convert};
 use crate::container::inventory::Inventory;
 use crate::container::process;
 use crate::container::record::Container;
@@ -161,7 +161,6 @@ impl Following<'_> {
 async fn follow<'s>(session: &'s Session<'_>, events: &mut Events, backlog: VecDeque<EventMessage>) -> Result<(), DockerError> {
     let mut inspections: FuturesUnordered<Inspection<'s>> = FuturesUnordered::new();
     let mut events = futures::stream::iter(backlog.into_iter().map(Ok)).chain(events);
-    let mut sweep = tokio::time::interval(SWEEP);
     let mut resync = tokio::time::interval_at(tokio::time::Instant::now() + RESYNC, RESYNC);
     loop {
         tokio::select! {
@@ -173,7 +172,6 @@ async fn follow<'s>(session: &'s Session<'_>, events: &mut Events, backlog: VecD
                 Ok(found) => session.apply(found),
                 Err(error) => tracing::warn!(error = error.full(), "docker container could not be inspected"),
             },
-            _ = sweep.tick() => session.inventory.sweep(Instant::now()),
             _ = resync.tick() => session.synchronize().await?,
         }
     }
