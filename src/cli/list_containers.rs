@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::runtimes::RuntimeFlags;
 use super::selection::SelectionFlags;
-use crate::container::{Container, Inventory, oci, runtime};
+use crate::container::{Container, Inventory, Selector, oci, runtime};
 use crate::kernel::host_path;
 use columns::Format;
 pub use table::Look;
@@ -40,8 +40,10 @@ pub struct ListContainers {
     /// Keep printing containers that start and end
     #[arg(short, long)]
     pub watch: bool,
+    /// Which containers are shown.
     #[command(flatten)]
     pub selection: SelectionFlags,
+    /// Who is asked.
     #[command(flatten)]
     pub runtimes: RuntimeFlags,
     /// Accepted for compatibility; a listing has no host
@@ -53,9 +55,8 @@ pub struct ListContainers {
 }
 
 impl ListContainers {
-    /// Whether the flags select this container.
-    fn wants(&self, container: &Container) -> bool {
-        self.selection.selector(false).matches(container)
+    fn selector(&self) -> Selector {
+        self.selection.selector(false)
     }
 }
 
@@ -95,7 +96,8 @@ async fn once(args: &ListContainers, look: Look, out: &mut (dyn Write + Send), e
         warnings::unreachable(&args.runtimes, unreachable.name, &unreachable.socket, &unreachable.reason, err)?;
     }
     let snapshot = inventory.snapshot();
-    let mut wanted: Vec<Container> = snapshot.running().filter(|c| args.wants(c)).cloned().collect();
+    let selector = args.selector();
+    let mut wanted: Vec<Container> = snapshot.running().filter(|c| selector.matches(c)).cloned().collect();
     sort(&mut wanted);
     if args.output.shows_configuration() {
         wanted.iter_mut().for_each(add_configuration);

@@ -25,7 +25,15 @@ pub(super) fn resolve(config: CollectorConfig, images: Settings, digests: &BTree
     let exporters = config.exporters.into_iter().map(|(id, value)| ExporterPlan { id: canonical_id(&id), settings: settings(value) });
     let exporters = exporters.filter(|plan| used.contains(&plan.id)).collect();
     let service = service(config.service)?;
-    Ok(Plan { gadgets, exporters, service, runtimes: runtimes::settings(config.runtimes), images, watched: Vec::new(), warnings: Vec::new() })
+    Ok(Plan {
+        gadgets,
+        exporters,
+        service,
+        runtimes: runtimes::settings(config.runtimes),
+        images,
+        watched: Vec::new(),
+        warnings: Vec::new(),
+    })
 }
 
 fn gadget(config: GadgetConfig, digests: &BTreeMap<String, String>) -> GadgetPlan {

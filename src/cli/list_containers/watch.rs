@@ -34,10 +34,11 @@ pub(super) async fn run(
     tokio::pin!(end);
     let (mut shown, mut events) = (Shown::default(), Events::new(&args.output, look));
     let mut reachability = Reachability::default();
+    let selector = args.selector();
     let mut first = true;
     loop {
         let told = shown.update(&inventory, Instant::now());
-        let told: Vec<Event> = told.into_iter().filter(|(_, c)| args.wants(c)).map(|(event, c)| an_event(args, event, c)).collect();
+        let told: Vec<Event> = told.into_iter().filter(|(_, c)| selector.matches(c)).map(|(event, c)| an_event(args, event, c)).collect();
         if !told.is_empty() || std::mem::take(&mut first) {
             events.write(&told, out)?;
         }
@@ -85,12 +86,15 @@ impl Shown {
                 self.pending.insert((*id).to_owned(), (since, (*container).clone()));
             }
         }
-        let over: Vec<String> = self.pending.keys().filter(|id| !running.contains_key(id.as_str())).cloned().collect();
-        for (_, container) in over.iter().filter_map(|id| self.pending.remove(id)) {
+        // What ended may have been named in the meantime.
+        let last = |id: &str, known: Container| snapshot.by_id(id).and_then(|entry| snapshot.container(entry)).cloned().unwrap_or(known);
+        let is_over = |id: &String| !running.contains_key(id.as_str());
+        for (id, (_, container)) in self.pending.extract_if(.., |id, _| is_over(id)) {
+            let container = last(&id, container);
             events.extend([("CREATED", container.clone()), ("DELETED", container)]);
         }
-        let over: Vec<String> = self.printed.keys().filter(|id| !running.contains_key(id.as_str())).cloned().collect();
-        events.extend(over.iter().filter_map(|id| self.printed.remove(id)).map(|container| ("DELETED", container)));
+        let over = self.printed.extract_if(.., |id, _| is_over(id));
+        events.extend(over.map(|(id, container)| ("DELETED", last(&id, container))));
         events
     }
 }

@@ -81,13 +81,13 @@ fn mistakes() {
     assert_eq!(complaint_about("{cri-o: {}}"), "11:12: unknown key \"cri-o\" in runtimes [crio]");
     assert_eq!(complaint_about("{podman: {sock: /x}}"), "11:21: unknown key \"sock\" in runtimes.podman [socket]");
     assert_eq!(complaint_about("{docker: {namespaces: [a]}}"), "11:21: unknown key \"namespaces\" in runtimes.docker");
-    assert_eq!(
-        complaint_about("{protocol: crii}"),
-        "11:22: runtimes.protocol must be one of internal, cri, not the text \"crii\" [cri]"
-    );
+    assert_eq!(complaint_about("{protocol: crii}"), "11:22: runtimes.protocol must be one of internal, cri, not the text \"crii\" [cri]");
     let socket = "11:29: runtimes.docker.socket must be an absolute path such as /run/docker.sock, not the text";
     assert_eq!(complaint_about("{docker: {socket: 'unix:///run/docker.sock'}}"), format!("{socket} \"unix:///run/docker.sock\""));
     assert_eq!(complaint_about("{docker: {socket: ''}}"), format!("{socket} \"\""));
-    assert_eq!(complaint_about("{containerd: {namespaces: ['']}}"), "11:38: runtimes.containerd.namespaces[0] must not be empty, not the text \"\"");
+    assert_eq!(
+        complaint_about("{containerd: {namespaces: ['']}}"),
+        "11:38: runtimes.containerd.namespaces[0] must not be empty, not the text \"\""
+    );
     assert_eq!(complaint_about("{oci: {enabled: 5}}"), "11:27: runtimes.oci.enabled must be true or false, not 5");
 }
