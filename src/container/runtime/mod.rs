@@ -2,6 +2,7 @@
 
 mod bounds;
 pub mod docker;
+pub mod podman;
 mod reason;
 mod reconnect;
 mod settings;
@@ -57,6 +58,9 @@ pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &Cancella
     if let Some(socket) = &settings.docker {
         tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()));
     }
+    if let Some(socket) = &settings.podman {
+        tokio::spawn(podman::follow(inventory.clone(), socket.clone(), cancel.clone()));
+    }
 }
 
 /// Reads the containers of all wanted runtimes into the inventory once. Gives those that could not be asked.
@@ -66,6 +70,11 @@ pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreac
         && let Err(error) = docker::list(inventory, socket).await
     {
         unreachable.push(Unreachable { name: docker::NAME, socket: socket.clone(), reason: error.full() });
+    }
+    if let Some(socket) = &settings.podman
+        && let Err(error) = podman::list(inventory, socket).await
+    {
+        unreachable.push(Unreachable { name: podman::NAME, socket: socket.clone(), reason: error.full() });
     }
     unreachable
 }
