@@ -56,7 +56,7 @@ fn chain(inventory: &Arc<Inventory>) -> (Vec<Box<dyn Operator>>, Arc<Schema>) {
     let mut schema: SchemaBuilder = gadget.sources.remove(0).schema;
     let condition = json!("error != \"EACCES\" && proc.comm startsWith \"s\" && fname matches \"^/[a-z]+\"");
     let mut operators: Vec<Box<dyn Operator>> =
-        vec![Box::new(Format::new()), Box::new(Enrich::new(inventory.clone())), (filter::KIND.build)(&condition).unwrap()];
+        vec![Box::new(Format::new()), Box::new(Enrich::new(inventory.clone(), Default::default())), (filter::KIND.build)(&condition).unwrap()];
     operators.iter_mut().for_each(|operator| operator.bind(&mut schema).unwrap());
     (operators, schema.finish())
 }

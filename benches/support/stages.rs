@@ -101,7 +101,7 @@ impl Chain {
         let mut operators: Vec<Box<dyn Operator>> = Vec::new();
         if name != "ring to batch" {
             operators.push(Box::new(Format::new()));
-            operators.push(Box::new(Enrich::new(inventory())));
+            operators.push(Box::new(Enrich::new(inventory(), Default::default())));
         }
         if name == "to filter" {
             let settings = json!("proc.comm == \"synthetic\" && error_raw != 0 && fname startsWith \"/usr\"");

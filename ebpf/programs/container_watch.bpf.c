@@ -20,7 +20,8 @@ enum kind {
 	CGROUP_REMOVED = 2,
 	CGROUP_EMPTY = 3,
 	NAMESPACE_SEEN = 4,
-	RUNTIME_STARTED = 5,
+	NAMESPACE_SETTLED = 5,
+	RUNTIME_STARTED = 6,
 };
 
 /* What precedes the text of every record. */
@@ -31,7 +32,7 @@ struct head {
 	__u32 parent;
 	__u32 mntns;
 	__u32 netns;
-	/* Bytes of text. */
+	/* Bytes of text behind the head. */
 	__u32 length;
 	/* Of the task, or the one it is about. */
 	__u64 cgroup;
@@ -169,7 +170,7 @@ static __always_inline void note_namespace(struct task_struct *task, __u64 cgrou
 		count_lost();
 		return;
 	}
-	head->kind = NAMESPACE_SEEN;
+	head->kind = settled ? NAMESPACE_SETTLED : NAMESPACE_SEEN;
 	head->pid = value.pid;
 	head->parent = BPF_CORE_READ(task, real_parent, tgid);
 	head->mntns = mntns;

@@ -12,7 +12,7 @@ mod value;
 use std::sync::Arc;
 
 pub use schema::{
-    ColumnId, Decode, Dictionary, Element, Field, FieldId, FieldSpec, GadgetIdentity, Kind, Schema, SchemaBuilder, SchemaError, Source,
+    ColumnId, Decode, Dictionary, Element, Field, FieldId, FieldSpec, GadgetIdentity, Kind, OPTIONAL, Schema, SchemaBuilder, SchemaError, Source,
     SourceKind,
 };
 pub use selection::Selection;
@@ -20,6 +20,18 @@ pub use value::{Value, unsigned};
 
 /// The dictionary entry of a row about which nothing is known.
 pub const UNKNOWN_ENTRY: u32 = 0;
+
+/// How often the rows of a batch have been looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Round {
+    /// They come from the data source.
+    #[default]
+    First,
+    /// They were put off before, and may be again.
+    Again,
+    /// They were put off long enough.
+    Last,
+}
 
 /// One derived column: a dictionary entry per row.
 #[derive(Default)]
@@ -40,6 +52,11 @@ pub struct Batch {
     observed: u64,
     max_rows: usize,
     max_bytes: usize,
+    round: Round,
+    /// Rows that are to be looked at again later.
+    deferred: Vec<u32>,
+    /// Bytes of rows that may still be put off.
+    room: usize,
 }
 
 impl Batch {
@@ -47,7 +64,9 @@ impl Batch {
     pub fn new(schema: Arc<Schema>, max_rows: usize, max_bytes: usize) -> Self {
         let columns = (0..schema.columns()).map(|_| Column::default()).collect();
         let max_bytes = max_bytes.min(1 << 30);
-        Batch { schema, data: Vec::new(), rows: Vec::new(), selection: Selection::default(), columns, observed: 0, max_rows, max_bytes }
+        let (data, rows, selection) = (Vec::new(), Vec::new(), Selection::default());
+        let (observed, round, deferred, room) = (0, Round::First, Vec::new(), 0);
+        Batch { schema, data, rows, selection, columns, observed, max_rows, max_bytes, round, deferred, room }
     }
 
     /// The schema of the rows.
@@ -60,6 +79,8 @@ impl Batch {
         self.data.clear();
         self.rows.clear();
         self.selection.clear();
+        self.deferred.clear();
+        (self.round, self.room) = (Round::First, 0);
         for column in &mut self.columns {
             column.entries.clear();
             column.dictionary = None;
@@ -111,6 +132,31 @@ impl Batch {
     /// Which rows are still wanted, to take some out.
     pub fn selection_mut(&mut self) -> &mut Selection {
         &mut self.selection
+    }
+
+    /// How often its rows have been looked at.
+    pub fn round(&self) -> Round {
+        self.round
+    }
+
+    /// Says how often its rows have been looked at, and that so many bytes of them may be put off.
+    pub fn begin(&mut self, round: Round, room: usize) {
+        (self.round, self.room) = (round, if round == Round::Last { 0 } else { room });
+    }
+
+    /// Puts a row off until later: it is taken out here and will come again in another batch. False when there is no room to keep it.
+    pub fn defer(&mut self, row: usize) -> bool {
+        let needed = self.row(row).len();
+        let Some(left) = self.room.checked_sub(needed).filter(|_| needed > 0) else { return false };
+        self.room = left;
+        self.selection.remove(row);
+        self.deferred.push(row as u32);
+        true
+    }
+
+    /// The rows that were put off, in the order in which that was decided.
+    pub fn deferred(&self) -> &[u32] {
+        &self.deferred
     }
 
     /// When the batch was read: nanoseconds since the Unix epoch.

@@ -143,6 +143,9 @@ pub enum SourceKind {
     Array,
 }
 
+/// Tag of fields that JSON leaves out where they have no value.
+pub const OPTIONAL: &str = "optional";
+
 /// A field as its maker describes it.
 #[derive(Clone)]
 pub struct FieldSpec {

@@ -1,6 +1,6 @@
 //! What a container's dictionary entry says: the attributes behind the enrichment fields, and its OpenTelemetry resource.
 
-use super::snapshot::{Entry, Snapshot};
+use super::snapshot::{Entry, Snapshot, UNNAMED_ENTRY};
 use super::{Container, RuntimeMeta};
 use crate::batch::{Dictionary, Kind, Value};
 
@@ -20,9 +20,9 @@ pub enum Attribute {
     HostNetwork = 4,
     /// `k=v,k=v`.
     PodLabels = 5,
-    /// Kind of the pod's owner. Always empty without the API server.
+    /// Kind of the workload that the pod belongs to. Always empty without the API server.
     OwnerKind = 6,
-    /// Name of the pod's owner. Always empty without the API server.
+    /// Name of the workload that the pod belongs to. Always empty without the API server.
     OwnerName = 7,
     /// Name the runtime knows it by.
     ContainerName = 8,
@@ -38,11 +38,13 @@ pub enum Attribute {
     ImageDigest = 13,
     /// Start in nanoseconds since the Unix epoch.
     StartedAt = 14,
+    /// True for what belongs to a container that nobody has given a name; else it has no value.
+    Unresolved = 15,
 }
 
 impl Attribute {
     /// Every attribute, by number.
-    pub const ALL: [Attribute; 15] = [
+    pub const ALL: [Attribute; 16] = [
         Attribute::Node,
         Attribute::Namespace,
         Attribute::PodName,
@@ -58,6 +60,7 @@ impl Attribute {
         Attribute::ImageName,
         Attribute::ImageDigest,
         Attribute::StartedAt,
+        Attribute::Unresolved,
     ];
 
     /// The number a dictionary takes.
@@ -68,7 +71,7 @@ impl Attribute {
     /// The type of its values.
     pub fn kind(self) -> Kind {
         match self {
-            Attribute::HostNetwork => Kind::Bool,
+            Attribute::HostNetwork | Attribute::Unresolved => Kind::Bool,
             Attribute::ContainerPid => Kind::Uint(4),
             Attribute::StartedAt => Kind::Int(8),
             _ => Kind::Text,
@@ -78,6 +81,7 @@ impl Attribute {
     /// The value when nothing is known.
     fn unknown(self) -> Value<'static> {
         match self.kind() {
+            _ if self == Attribute::Unresolved => Value::None,
             Kind::Bool => Value::Bool(false),
             Kind::Uint(_) => Value::Uint(0),
             Kind::Int(_) => Value::Int(0),
@@ -88,10 +92,14 @@ impl Attribute {
     fn of(self, entry: &Entry) -> Value<'_> {
         let Container { runtime, k8s, host_network, .. } = &entry.container;
         let text = match self {
+            Attribute::Unresolved if entry.is_group || entry.container.is_named() => return Value::None,
+            Attribute::Unresolved => return Value::Bool(true),
             Attribute::HostNetwork => return Value::Bool(*host_network),
             Attribute::ContainerPid => return Value::Uint(runtime.container_pid.into()),
             Attribute::StartedAt => return Value::Int(runtime.container_started_at),
-            Attribute::Node | Attribute::OwnerKind | Attribute::OwnerName => "",
+            Attribute::Node => "",
+            Attribute::OwnerKind => k8s.owners.last().map_or("", |owner| &owner.kind),
+            Attribute::OwnerName => k8s.owners.last().map_or("", |owner| &owner.name),
             Attribute::Namespace => &k8s.namespace,
             Attribute::PodName => &k8s.pod_name,
             Attribute::PodContainerName => &k8s.container_name,
@@ -111,6 +119,9 @@ impl Dictionary for Snapshot {
         let Some(&attribute) = Attribute::ALL.get(usize::from(attribute)) else { return Value::None };
         if attribute == Attribute::Node {
             return Value::Text(self.node.as_bytes());
+        }
+        if (entry, attribute) == (UNNAMED_ENTRY, Attribute::Unresolved) {
+            return Value::Bool(true);
         }
         self.entries.get(&entry).map_or(attribute.unknown(), |e| attribute.of(e))
     }
@@ -140,6 +151,9 @@ pub fn resource_attributes(snapshot: &Snapshot, entry: u32) -> Vec<(&'static str
             ("k8s.pod.uid", k8s.pod_uid.clone()),
             ("k8s.container.name", k8s.container_name.clone()),
         ]);
+    }
+    if snapshot.value(entry, Attribute::Unresolved.id()) == Value::Bool(true) {
+        all.push(("gadgetry.container.unresolved", "true".to_owned()));
     }
     all.retain(|(_, value)| !value.is_empty());
     all

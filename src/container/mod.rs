@@ -6,21 +6,24 @@ pub mod dictionary;
 mod early;
 mod hash;
 mod inventory;
+mod keeper;
 pub mod oci;
 mod process;
 mod record;
 pub mod runtime;
+pub mod sighting;
 mod selector;
 mod snapshot;
+mod units;
 #[cfg(test)]
 mod tests;
 
 pub use dictionary::Attribute;
-pub use inventory::{GRACE, Inventory, InventoryStats, MAX_CONTAINERS};
+pub use inventory::{GRACE, Inventory, InventoryStats, MAX_CONTAINERS, Owner as ProcessOwner};
 pub use process::{host_mntns, host_process};
 pub use record::{Container, KubernetesMeta, Owner, Pod, RuntimeMeta};
 pub use selector::{Follower, InvalidTerm, LabelTerms, Selector, Terms};
-pub use snapshot::Snapshot;
+pub use snapshot::{PATIENCE, Snapshot, UNNAMED_ENTRY};
 
 /// Whether this process runs in a Kubernetes cluster.
 pub fn in_kubernetes() -> bool {

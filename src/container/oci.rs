@@ -9,10 +9,14 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Instant;
 
 use serde::Deserialize;
 
+use super::inventory::Inventory;
+use super::process;
 use super::record::Container;
+use crate::kernel::host_path;
 
 /// Most bytes of a `config.json` that are read: real ones have some ten thousand.
 const CONFIG_LIMIT: u64 = 4 << 20;
@@ -48,4 +52,34 @@ pub fn config_text(bundle: &Path) -> io::Result<String> {
 pub fn describe(config: &str) -> Option<Container> {
     let config: Config = serde_json::from_str(config).ok()?;
     Some(annotations::container(config.annotations.unwrap_or_default()))
+}
+
+/// Reads the containers that an OCI runtime keeps in its folder of states into the inventory, those that run. One that a daemon manages
+/// is noted as seen only: the daemon knows better.
+///
+/// # Errors
+/// When the folder is there but cannot be read.
+pub(super) fn list(inventory: &Inventory, runtime: &str, root: &Path) -> io::Result<()> {
+    for kept in states::read(&host_path(root))?.into_values().filter(|kept| kept.pid != 0) {
+        let config = config_text(&host_path(&kept.bundle)).ok();
+        let mut container = config.as_deref().and_then(describe).unwrap_or_default();
+        container.bundle = kept.bundle.to_string_lossy().into_owned();
+        container.runtime.container_id.clone_from(&kept.id);
+        let is_plain = container.runtime.runtime_name.is_empty();
+        if is_plain {
+            container.runtime.runtime_name = runtime.to_owned();
+            container.runtime.container_name = kept.id;
+            container.runtime.container_started_at = states::started_at(kept.pid);
+        }
+        if inventory.snapshot().by_id(&container.key()).is_some_and(|entry| inventory.snapshot().is_running(entry)) {
+            continue;
+        }
+        // Gone meanwhile, or another process has its number by now.
+        let Ok(held) = process::inspect(&mut container, kept.pid) else { continue };
+        inventory.update(|state| match is_plain {
+            true => state.start(container, held),
+            false => drop(state.seen(container, held, Instant::now())),
+        });
+    }
+    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -38,7 +37,8 @@ pub fn host_process() -> u32 {
     if procfs::namespace_inode(1, "net").is_ok() { 1 } else { std::process::id() }
 }
 
-fn host_netns() -> Option<u64> {
+/// The network namespace of the host; `None` when it cannot be told.
+pub(super) fn host_netns() -> Option<u64> {
     let of = |pid| procfs::namespace_inode(pid, "net").ok();
     of(1).or_else(|| of(std::process::id()).filter(|_| shares_mounts_with_init()))
 }
@@ -49,13 +49,29 @@ pub fn unified_mount() -> Option<&'static Path> {
     MOUNT.get_or_init(|| cgroupfs::unified_mount().ok().flatten()).as_deref()
 }
 
-/// Fills in the namespaces and the cgroup of the container's first process, `pid`. Returns a handle that keeps the
-/// number of the mount namespace from being given to another while it is open, when there is a descriptor to spare.
+/// Keeps the numbers of a container's namespaces from being given to others while it is open.
+#[derive(Debug)]
+pub struct Held {
+    _mnt: OwnedFd,
+    _net: Option<OwnedFd>,
+}
+
+impl Held {
+    /// The namespaces of a process, when there are descriptors to spare.
+    fn open(pid: u32) -> Option<Self> {
+        let namespaces = host_path(Path::new("/proc")).join(format!("{pid}/ns"));
+        let open = |kind: &str| std::fs::File::open(namespaces.join(kind)).ok().map(OwnedFd::from);
+        Some(Held { _mnt: open("mnt")?, _net: open("net") })
+    }
+}
+
+/// Fills in the namespaces and the cgroup of the container's first process, `pid`. Returns what keeps their numbers from being
+/// given to others, when there is a descriptor to spare.
 ///
 /// # Errors
 /// When the process is gone, or still in the host's mount namespace.
-pub fn inspect(container: &mut Container, pid: u32) -> io::Result<Option<OwnedFd>> {
-    let held = std::fs::File::open(host_path(Path::new("/proc")).join(format!("{pid}/ns/mnt"))).ok().map(OwnedFd::from);
+pub fn inspect(container: &mut Container, pid: u32) -> io::Result<Option<Held>> {
+    let held = Held::open(pid);
     let mntns = procfs::namespace_inode(pid, "mnt")?;
     if mntns == host_mntns() || mntns == 0 {
         return Err(io::Error::other(format!("process {pid} is in the host's mount namespace")));
@@ -73,11 +89,21 @@ fn set_cgroup(container: &mut Container, lines: &[CgroupLine]) {
         container.cgroup_v1.clone_from(&v1.path);
     }
     let Some(v2) = lines.iter().find(|l| l.hierarchy == 0) else { return };
-    container.cgroup_v2.clone_from(&v2.path);
-    if let Some(mount) = unified_mount() {
-        let path = mount.join(v2.path.trim_start_matches('/'));
-        container.cgroup_id = std::fs::metadata(&path).map(|m| m.ino()).unwrap_or(0);
-        container.cgroup_path = path.to_string_lossy().into_owned();
+    let id = unified_mount().and_then(|mount| cgroupfs::id_of(&mount.join(v2.path.trim_start_matches('/'))).ok());
+    if unified_mount().is_some() {
+        set_watched(container, &v2.path, id.unwrap_or(0));
+    }
+}
+
+/// Fills in the cgroup in the hierarchy that is watched (version 2 where it is mounted), by its path from the root of the hierarchy.
+pub(super) fn set_watched(container: &mut Container, path: &str, id: u64) {
+    container.cgroup_id = id;
+    match unified_mount() {
+        Some(mount) => {
+            container.cgroup_v2 = path.to_owned();
+            container.cgroup_path = mount.join(path.trim_start_matches('/')).to_string_lossy().into_owned();
+        }
+        None => container.cgroup_v1 = path.to_owned(),
     }
 }
 
@@ -106,14 +132,17 @@ pub fn owner_of(cgroup: &Path) -> Option<CgroupOwner> {
     owner(&cgroup.parent().and_then(name).unwrap_or_default(), &name(cgroup)?)
 }
 
-/// The containers a process is in, innermost first. More than one when an engine runs inside a container.
-pub fn owners(lines: &[CgroupLine]) -> Vec<CgroupOwner> {
+/// The paths of a process's cgroups that may name its container, version 2 first.
+pub(super) fn paths(lines: &[CgroupLine]) -> Vec<&str> {
     let unified = lines.iter().filter(|l| l.hierarchy == 0);
     let others = lines.iter().filter(|l| l.hierarchy != 0);
-    unified.chain(others).map(|line| owners_in(&line.path)).find(|found| !found.is_empty()).unwrap_or_default()
+    let mut paths: Vec<&str> = unified.chain(others).map(|line| line.path.as_str()).collect();
+    paths.dedup();
+    paths
 }
 
-fn owners_in(path: &str) -> Vec<CgroupOwner> {
+/// The containers that a cgroup's path names, innermost first.
+pub(super) fn owners_in(path: &str) -> Vec<CgroupOwner> {
     let mut parent = "";
     let mut found = Vec::new();
     for part in path.split('/').filter(|part| !part.is_empty()) {

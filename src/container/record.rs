@@ -48,6 +48,9 @@ pub struct Container {
     /// The annotations its runtime keeps. Those of a pod's sandbox are the pod's annotations.
     #[serde(skip)]
     pub annotations: BTreeMap<String, String>,
+    /// Namespace of the runtime that it is in, where the runtime has such: ids are unique within one.
+    #[serde(skip)]
+    pub namespace: String,
     /// Whether it is a pod's pause container: it names its events after the pod, but is listed and selected nowhere.
     #[serde(skip)]
     pub sandbox: bool,
@@ -151,6 +154,16 @@ impl KubernetesMeta {
 }
 
 impl Container {
+    /// What tells it apart from all other containers: its id, in front of which stands the runtime's namespace if the id was chosen by somebody.
+    pub fn key(&self) -> String {
+        key(&self.namespace, &self.runtime.container_id)
+    }
+
+    /// Whether it can be told from here when it ends.
+    pub(super) fn is_observable(&self) -> bool {
+        self.runtime.container_pid != 0 || !self.cgroup_path.is_empty()
+    }
+
     /// Whether anybody has given it a name by now.
     pub fn is_named(&self) -> bool {
         self.sandbox || !self.runtime.container_name.is_empty() || !self.k8s.container_name.is_empty()
@@ -161,6 +174,12 @@ impl Container {
         let is = |key: &str, value: &str| labels.get(key).is_some_and(|v| v == value);
         is("io.kubernetes.docker.type", "podsandbox") || is("io.cri-containerd.kind", "sandbox")
     }
+}
+
+/// The key of the container `id` in a runtime's namespace (empty: the runtime has none).
+pub fn key(namespace: &str, id: &str) -> String {
+    let is_random = id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    if namespace.is_empty() || is_random { id.to_owned() } else { format!("{namespace}/{id}") }
 }
 
 fn is_zero(n: &u64) -> bool {

@@ -2,24 +2,40 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::hash::NumberMap;
 use super::record::Container;
 use crate::batch::UNKNOWN_ENTRY;
 
+/// How long after it was first heard of a container is expected to get a name.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The entry of what belongs to some container of which nobody can tell which.
+pub const UNNAMED_ENTRY: u32 = UNKNOWN_ENTRY + 1;
+
 /// One version of a container's record. A changed record is another entry.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub container: Container,
+    /// When the container was first heard of.
+    pub since: Instant,
     /// `k=v,k=v`, sorted by key.
     pub pod_labels: String,
+    /// It stands for several containers: what they have in common.
+    pub is_group: bool,
 }
 
 impl Entry {
-    pub fn new(container: Container) -> Self {
+    pub fn new(container: Container, since: Instant) -> Self {
         let labels = container.k8s.pod_labels.iter();
         let pod_labels = labels.map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",");
-        Entry { container, pod_labels }
+        Entry { container, since, pod_labels, is_group: false }
+    }
+
+    /// What several containers have in common.
+    pub fn group(container: Container, since: Instant) -> Self {
+        Entry { is_group: true, ..Entry::new(container, since) }
     }
 }
 
@@ -28,13 +44,14 @@ impl Entry {
 pub struct Snapshot {
     pub(super) generation: u64,
     pub(super) host_mntns: u64,
+    pub(super) host_netns: u64,
+    pub(super) has_units: bool,
     pub(super) node: Arc<str>,
     pub(super) entries: NumberMap<u32, Arc<Entry>>,
     pub(super) mntns: NumberMap<u64, u32>,
-    /// [`UNKNOWN_ENTRY`] stands for a namespace that several containers share.
     pub(super) netns: NumberMap<u64, u32>,
     pub(super) cgroups: NumberMap<u64, u32>,
-    pub(super) ids: HashMap<Arc<str>, u32>,
+    pub(super) keys: HashMap<Arc<str>, u32>,
     pub(super) running: Vec<u32>,
 }
 
@@ -59,9 +76,9 @@ impl Snapshot {
         self.mntns.get(&mntns).copied()
     }
 
-    /// The entry of the only container with this network namespace.
+    /// The entry of the container with this network namespace; of several, what they have in common.
     pub fn by_netns(&self, netns: u64) -> Option<u32> {
-        self.netns.get(&netns).copied().filter(|entry| *entry != UNKNOWN_ENTRY)
+        self.netns.get(&netns).copied()
     }
 
     /// The entry of the container with this cgroup v2 id.
@@ -69,14 +86,50 @@ impl Snapshot {
         self.cgroups.get(&cgroup).copied()
     }
 
-    /// The entry of the container with this id.
-    pub fn by_id(&self, id: &str) -> Option<u32> {
-        self.ids.get(id).copied()
+    /// The entry of the container with this key (see [`Container::key`]), which is mostly its id.
+    pub fn by_id(&self, key: &str) -> Option<u32> {
+        self.keys.get(key).copied()
+    }
+
+    /// Whether an entry has a name, or will not get one any more: [`PATIENCE`] has passed.
+    pub fn is_settled(&self, entry: u32, now: Instant) -> bool {
+        self.entries.get(&entry).is_none_or(|e| e.is_group || e.container.is_named() || now.saturating_duration_since(e.since) >= PATIENCE)
+    }
+
+    /// Whether an entry has a name.
+    pub fn is_named(&self, entry: u32) -> bool {
+        self.entries.get(&entry).is_some_and(|e| e.is_group || e.container.is_named())
+    }
+
+    /// Whether the container of an entry runs.
+    pub fn is_running(&self, entry: u32) -> bool {
+        self.running.contains(&entry)
+    }
+
+    /// Whether an entry stands for several containers in one network namespace.
+    pub fn is_group(&self, entry: u32) -> bool {
+        self.entries.get(&entry).is_some_and(|e| e.is_group)
+    }
+
+    /// Whether units of systemd are among the containers, which processes in the host's namespaces belong to.
+    pub fn has_units(&self) -> bool {
+        self.has_units
+    }
+
+    /// Inode of the network namespace of process 1; 0 when unknown.
+    pub fn host_netns(&self) -> u64 {
+        self.host_netns
     }
 
     /// The record behind an entry.
     pub fn container(&self, entry: u32) -> Option<&Container> {
         self.entries.get(&entry).map(|e| &e.container)
+    }
+
+    /// The containers that run now, those of pods that only hold its namespaces included.
+    pub(super) fn running_or_sandbox(&self) -> impl Iterator<Item = &Container> {
+        let sandboxes = self.keys.values().filter_map(|entry| self.container(*entry)).filter(|c| c.sandbox && c.mntns != 0);
+        self.running().chain(sandboxes)
     }
 
     /// The containers that run now, in no order.

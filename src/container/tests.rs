@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::inventory::{GRACE, Inventory, MAX_CONTAINERS};
-use super::process::owners;
+use super::process::owners_in;
 use super::{Attribute, Container, KubernetesMeta, dictionary};
 use crate::batch::{Dictionary, Value};
-use crate::kernel::procfs::CgroupLine;
 
 fn container(id: &str, name: &str, mntns: u64) -> Container {
     let mut c = Container { mntns, netns: mntns + 1000, cgroup_id: mntns + 2000, ..Container::default() };
@@ -171,9 +170,9 @@ fn changes_are_told_once() {
     assert!(!changed.has_changed().unwrap());
 }
 
-/// Containers that share a network namespace are not named by it, nor are those of the host.
+/// Of containers that share a network namespace its events get what they have in common; the host's are not named by it.
 #[test]
-fn shared_network_namespaces_name_nobody() {
+fn shared_network_namespaces_name_what_is_common() {
     let inventory = Inventory::new();
     let mut a = container("a", "a", 10);
     let mut b = container("b", "b", 20);
@@ -185,7 +184,12 @@ fn shared_network_namespaces_name_nobody() {
     inventory.insert(b);
     inventory.insert(c);
     let snapshot = inventory.snapshot();
-    assert_eq!((snapshot.by_netns(a.netns), snapshot.by_netns(host)), (None, None));
+    let shared = snapshot.by_netns(a.netns).unwrap();
+    let value = |attribute: Attribute| snapshot.value(shared, attribute.id());
+    assert_eq!(value(Attribute::RuntimeName), Value::Text(b"docker"));
+    assert_eq!((value(Attribute::ContainerName), value(Attribute::ContainerId)), (Value::Text(b""), Value::Text(b"")));
+    assert_eq!(value(Attribute::Unresolved), Value::None);
+    assert_eq!(snapshot.by_netns(host), None);
     a.netns = 5;
     inventory.insert(a);
     assert!(inventory.snapshot().by_netns(5).is_some());
@@ -263,8 +267,7 @@ fn cgroup_paths_name_containers() {
         ("/user.slice/session-1.scope".to_owned(), vec![]),
         ("/".to_owned(), vec![]),
     ] {
-        let line = CgroupLine { hierarchy: 0, controllers: String::new(), path: path.clone() };
-        let found: Vec<_> = owners(&[line]).into_iter().map(|o| (o.id, o.runtime)).collect();
+        let found: Vec<_> = owners_in(&path).into_iter().map(|o| (o.id, o.runtime)).collect();
         assert_eq!(found, expected.into_iter().map(|(id, r)| (id.clone(), r)).collect::<Vec<_>>(), "{path}");
     }
 }

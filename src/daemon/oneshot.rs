@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::error::DaemonError;
+use super::services::watch_containers;
 use crate::config::GadgetPlan;
 use crate::container::Inventory;
 use crate::container::runtime::{self, RuntimeState, RuntimeStatus};
@@ -62,6 +63,7 @@ pub async fn run(oneshot: Oneshot, progress: &mut dyn Progress) -> Result<(), Da
     let ledger = Arc::new(Ledger::default());
     let services = CancellationToken::new();
     let _services_end = services.clone().drop_guard();
+    watch_containers(&inventory, &runtimes, &services);
     runtime::follow(&inventory, &runtimes, &services);
     wait_for_listing(&inventory, &runtimes, &cancel).await;
     progress.listed(&inventory.runtimes());

@@ -12,9 +12,11 @@ use super::overview::Overview;
 use crate::admin::{self, ExporterHealth, GadgetHealth, GadgetState, Phase, Reloads, Report, RuntimeHealth, StatusSource};
 use crate::config::{OwnProtocol, OwnTelemetry, Plan};
 use crate::container::Inventory;
+use crate::container::sighting::Wanted;
 use crate::container::runtime::{self, RuntimeState};
 use crate::exporter::listeners::Listeners;
 use crate::kernel::clock;
+use crate::loader::containers;
 use crate::telemetry::{Ledger, logging::Logging, otel};
 
 /// The running services. Their settings hold for the life of the process; a reload does not change them.
@@ -53,6 +55,7 @@ impl Services {
             tasks.push(admin::serve_health(&socket, status, cancel.clone()).map_err(|source| serving(address, source))?);
             sockets.push(socket);
         }
+        watch_containers(inventory, &plan.runtimes, cancel);
         runtime::follow(inventory, &plan.runtimes, cancel);
         let otel = plan.service.otlp.as_ref().and_then(|settings| own_telemetry(settings, ledger, logging));
         let timeout = plan.service.shutdown_timeout;
@@ -102,6 +105,15 @@ impl Services {
         if let Some(otel) = self.otel.take() {
             otel.shutdown(self.timeout).await;
         }
+    }
+}
+
+/// Has the kernel tell of containers. Without that they are known a little later, and those that live some milliseconds not at all.
+pub(super) fn watch_containers(inventory: &Arc<Inventory>, settings: &runtime::Settings, cancel: &CancellationToken) {
+    let wanted = Wanted { oci: settings.oci, systemd: settings.systemd };
+    if let Err(error) = containers::watch(inventory, wanted, cancel) {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "the kernel cannot be watched for containers, those that end at once may stay unnamed");
     }
 }
 

@@ -1,10 +1,10 @@
 //! Where the cgroup2 file system is mounted.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::{host_path, mounts};
+use super::{files, host_path, mounts, procfs};
 
 /// The mount point of cgroup2, as reachable from here, or `None` when it is not mounted.
 ///
@@ -32,6 +32,44 @@ pub fn unified_root() -> io::Result<(OwnedFd, Option<PathBuf>)> {
             Ok((root.into(), None))
         }
     }
+}
+
+/// Number of the hierarchy that processes are best told apart in: 0, version 2, where it is mounted, else that of `pids` or another
+/// controller of version 1.
+pub fn watched_hierarchy() -> u32 {
+    if !matches!(unified_mount(), Ok(None)) {
+        return 0;
+    }
+    let lines = procfs::cgroups(1).or_else(|_| procfs::cgroups(std::process::id())).unwrap_or_default();
+    let has = |name: &str| lines.iter().find(|line| line.controllers.split(',').any(|controller| controller == name));
+    ["pids", "memory", "cpu"].into_iter().find_map(has).map_or(0, |line| line.hierarchy)
+}
+
+/// The id of a cgroup by its folder, which is what `bpf_get_current_cgroup_id` returns.
+///
+/// # Errors
+/// The kernel's.
+pub fn id_of(folder: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(std::fs::metadata(folder)?.ino())
+}
+
+/// Whether there are processes in a cgroup or below it; false for one that is gone.
+pub fn is_populated(folder: &Path) -> bool {
+    let events = std::fs::read_to_string(folder.join("cgroup.events")).unwrap_or_default();
+    events.lines().any(|line| line == "populated 1")
+}
+
+/// The path, from the root of the hierarchy, of the cgroup with this id in the hierarchy mounted at `mount`.
+///
+/// # Errors
+/// ESTALE when it is gone; EPERM without CAP_DAC_READ_SEARCH.
+pub fn path_of(mount: &Path, id: u64) -> io::Result<String> {
+    let root = std::fs::File::open(mount)?;
+    let folder = files::open_by_kernfs_id(root.as_fd(), id)?;
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd()))?;
+    let below = path.strip_prefix(mount.canonicalize()?).map_err(io::Error::other)?;
+    below.to_str().map(|path| format!("/{path}")).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// The first cgroup2 mount whose root is the root of the hierarchy; else the first of any root.

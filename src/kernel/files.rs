@@ -30,6 +30,26 @@ pub fn open_root(path: &Path) -> io::Result<OwnedFd> {
     owned(unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) }.into())
 }
 
+/// Opens (O_PATH) the file of a kernfs file system, such as cgroup2, that has this id; `mount` is any file of it.
+///
+/// The file handle is that of `fs/kernfs/mount.c`: type FILEID_KERNFS (0xfe) and the id, since Linux 5.5.
+///
+/// # Errors
+/// ESTALE when there is none any more; EPERM without CAP_DAC_READ_SEARCH.
+pub fn open_by_kernfs_id(mount: BorrowedFd<'_>, id: u64) -> io::Result<OwnedFd> {
+    /// `struct file_handle` with eight bytes of handle.
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: i32,
+        id: [u8; 8],
+    }
+    let mut handle = Handle { bytes: 8, kind: 0xfe, id: id.to_ne_bytes() };
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    // SAFETY: the handle is as long as its first member says, and both outlive the call.
+    owned(unsafe { libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), &raw mut handle, flags) })
+}
+
 /// Opens a regular file for reading, with `root` as `/` for the path and every link on it. Nothing else is ever opened: a device or a
 /// FIFO could do anything.
 ///

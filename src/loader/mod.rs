@@ -1,6 +1,7 @@
 //! Gets a gadget's programs into the kernel, attaches them, and hands out what reads their records.
 
 mod attach;
+pub mod containers;
 mod detach;
 mod error;
 mod filter;

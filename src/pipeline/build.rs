@@ -133,7 +133,7 @@ fn chain(
     entry: &GadgetEntry,
 ) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
     let mut operators: Vec<(&str, Box<dyn Operator>)> =
-        vec![("format", Box::new(format)), ("enrich", Box::new(Enrich::new(inventory.clone())))];
+        vec![("format", Box::new(format)), ("enrich", Box::new(Enrich::new(inventory.clone(), entry.coverage.clone())))];
     let operator_error = |operator: &str, source| PipelineError::Operator {
         gadget: plan.name.clone(),
         operator: operator.to_owned(),

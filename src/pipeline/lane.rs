@@ -1,8 +1,10 @@
 //! One data source's way to its exporters: poll, process, export, account.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use crate::batch::{Batch, FieldId, Kind, Source, SourceKind, Value};
+use super::waiting::{RETRY, Waiting};
+use crate::batch::{Batch, FieldId, Kind, Round, Source, SourceKind, Value};
 use crate::component::{Exporter, Operator};
 use crate::datasource::{Datasource, DatasourceError, Progress, Wakeup};
 use crate::kernel::clock;
@@ -20,9 +22,11 @@ impl Stage {
     }
 
     fn process(&mut self, batch: &mut Batch) {
-        let before = batch.selection().count();
+        // What is put off is not taken out.
+        let kept = |batch: &Batch| batch.selection().count() + batch.deferred().len();
+        let before = kept(batch);
         self.operator.process(batch);
-        let after = batch.selection().count();
+        let after = kept(batch);
         if before > after {
             self.filtered.add((before - after) as u64);
         }
@@ -118,6 +122,7 @@ pub(super) struct Lane {
     lost_before: u64,
     finished: bool,
     unflushed: bool,
+    waiting: Waiting,
 }
 
 impl Lane {
@@ -129,7 +134,8 @@ impl Lane {
         entry: Arc<GadgetEntry>,
     ) -> Self {
         let handover = Handover::new(&batch, &entry);
-        Lane { source, batch, stages, outlets, entry, handover, lost_before: 0, finished: false, unflushed: false }
+        let waiting = Waiting::default();
+        Lane { source, batch, stages, outlets, entry, handover, lost_before: 0, finished: false, unflushed: false, waiting }
     }
 
     /// Moves everything there is, batch by batch.
@@ -145,7 +151,8 @@ impl Lane {
             };
             rows += self.batch.len();
             bytes += self.batch.bytes();
-            self.pass_on();
+            self.batch.begin(Round::First, self.waiting.room());
+            self.pass_on(&[]);
             match polled {
                 Ok(Progress::More) => {}
                 Ok(Progress::Drained) => break Ok(()),
@@ -157,6 +164,7 @@ impl Lane {
             }
         };
         self.count_lost();
+        self.look_again(turn);
         // All batches of a set come in one turn. A set without rows is one, too.
         if self.source.take_fetched() || (rows > 0 && self.batch.schema().kind() == SourceKind::Array) {
             self.outlets.iter_mut().for_each(|o| o.exporter.end_of_set());
@@ -165,7 +173,8 @@ impl Lane {
         result.map(|()| Moved { rows, fill: (bytes * 256).checked_div(self.source.capacity()).unwrap_or(0) })
     }
 
-    fn pass_on(&mut self) {
+    /// Takes the batch through the chain; `until` is how long each of its rows may still wait, if they have waited before.
+    fn pass_on(&mut self, until: &[Instant]) {
         if self.batch.is_empty() {
             return;
         }
@@ -174,11 +183,42 @@ impl Lane {
         for stage in &mut self.stages {
             stage.process(&mut self.batch);
         }
+        if !self.batch.deferred().is_empty() {
+            self.waiting.keep(&self.batch, until, Instant::now());
+            self.entry.wait(self.batch.deferred().len() as u64);
+        }
         // Received is counted last and per batch, so that its parts never exceed it for long.
         for outlet in &mut self.outlets {
             outlet.export(&self.batch);
         }
-        self.entry.received.add(self.batch.len() as u64);
+        match self.batch.round() {
+            Round::First => self.entry.received.add(self.batch.len() as u64),
+            Round::Again | Round::Last => self.entry.go_on(self.batch.len() as u64),
+        }
+    }
+
+    /// Looks again at what waits for a name; at the end until nothing does.
+    fn look_again(&mut self, turn: Turn) {
+        let mut now = Instant::now();
+        while self.waiting.is_due(now) || (turn == Turn::Drain && !self.waiting.is_empty()) {
+            if turn == Turn::Drain && !self.waiting.is_due(now) {
+                std::thread::sleep(RETRY);
+                now = Instant::now();
+            }
+            let mut left = self.waiting.begin(now);
+            while left > 0 {
+                self.batch.clear();
+                let until = self.waiting.take(left, now, &mut self.batch);
+                left = if until.is_empty() { 0 } else { left - until.len() };
+                self.pass_on(&until);
+                self.unflushed = true;
+            }
+        }
+    }
+
+    /// Whether records wait for a name, so that it has to be looked at them again soon.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Leaves events before `boot_ns` to a predecessor.

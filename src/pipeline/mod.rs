@@ -9,6 +9,7 @@ mod scope;
 mod selection;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod worker;
 
 pub use build::{Context, Exporters, Selecting, assemble, build, schemas};

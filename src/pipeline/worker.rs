@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::{Lane, Moved, Turn};
 use super::pacer::Pacer;
+use super::waiting::RETRY;
 use crate::datasource::Wakeup;
 use crate::kernel::wait::{WaitSet, Waker};
 use crate::kernel::{clock, priority};
@@ -112,6 +113,9 @@ fn turn(name: &str, lanes: &mut [Lane], turn: Turn, failing: &mut Failing) -> Mo
 fn wait_on(lanes: &[Lane], waits: &mut WaitSet) -> Duration {
     let mut timeout = LOSS_CHECK;
     for lane in lanes {
+        if lane.is_waiting() {
+            timeout = timeout.min(RETRY);
+        }
         match lane.wakeup() {
             Wakeup::Readable(fd) => waits.add(fd),
             Wakeup::After(time) => timeout = timeout.min(time),

@@ -1,6 +1,6 @@
 //! The ledger: where every record of every gadget went.
 //!
-//! Per gadget: produced = lost + received, received = filtered + dropped + selected.
+//! Per gadget: produced = lost + received, received = filtered + dropped + waiting + selected.
 //! Per exporter of a gadget: accepted = delivered + dropped + in flight.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,6 +87,24 @@ impl Dropped {
     }
 }
 
+/// How records that belong to a container got its name. Records of the host are not counted.
+#[derive(Debug, Default)]
+pub struct Coverage {
+    /// It was known when they were read.
+    pub at_once: Counter,
+    /// They waited for it.
+    pub late: Counter,
+    /// They went on without.
+    pub never: Counter,
+}
+
+impl Coverage {
+    /// The counts, each with the value of its label.
+    pub fn totals(&self) -> [(&'static str, u64); 3] {
+        [("at_once", self.at_once.get()), ("late", self.late.get()), ("never", self.never.get())]
+    }
+}
+
 /// The counts of one running gadget.
 #[derive(Debug)]
 pub struct GadgetEntry {
@@ -96,6 +114,10 @@ pub struct GadgetEntry {
     pub received: Counter,
     /// Records the kernel could not hand over (ring full), from the lost-samples maps.
     pub lost: Counter,
+    /// How records of containers got their names.
+    pub coverage: Arc<Coverage>,
+    /// Records put off until their container has a name.
+    waiting: AtomicU64,
     filtered: Mutex<Vec<(Box<str>, Arc<Counter>)>>,
     dropped: Dropped,
     exporters: Mutex<Vec<Arc<ExporterEntry>>>,
@@ -111,6 +133,16 @@ impl GadgetEntry {
         let counter = Arc::new(Counter::default());
         all.push((operator.into(), counter.clone()));
         counter
+    }
+
+    /// Counts `n` records more that wait.
+    pub fn wait(&self, n: u64) {
+        self.waiting.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Counts `n` records that wait no longer.
+    pub fn go_on(&self, n: u64) {
+        self.waiting.fetch_sub(n, Ordering::Relaxed);
     }
 
     /// Counts `n` records that never reached an exporter.
@@ -146,6 +178,8 @@ impl GadgetEntry {
             filtered,
             dropped: self.dropped.totals(),
             exporters,
+            waiting: self.waiting.load(Ordering::Relaxed),
+            coverage: self.coverage.totals(),
             lost: self.lost.get(),
             received: self.received.get(),
         }
@@ -214,6 +248,10 @@ pub struct GadgetTotals {
     pub received: u64,
     /// Lost in the kernel ring.
     pub lost: u64,
+    /// Put off until their container has a name.
+    pub waiting: u64,
+    /// How records of containers got their names, each with the value of its label.
+    pub coverage: [(&'static str, u64); 3],
     /// Removed by each operator.
     pub filtered: Vec<(Box<str>, u64)>,
     /// Given up before any exporter, by reason.
@@ -240,7 +278,7 @@ impl GadgetTotals {
 
     /// Whether every received record is accounted for in every exporter.
     pub fn closes(&self) -> bool {
-        let selected = self.received.checked_sub(self.filtered_total() + self.dropped_total());
+        let selected = self.received.checked_sub(self.filtered_total() + self.dropped_total() + self.waiting);
         self.exporters.iter().all(|e| Some(e.accepted) == selected && e.delivered + e.dropped_total() <= e.accepted)
     }
 }
@@ -266,6 +304,8 @@ impl Ledger {
             name: gadget.into(),
             received: Counter::default(),
             lost: Counter::default(),
+            coverage: Arc::default(),
+            waiting: AtomicU64::new(0),
             filtered: Mutex::default(),
             dropped: Dropped::default(),
             exporters: Mutex::default(),

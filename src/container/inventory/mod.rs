@@ -3,20 +3,23 @@
 mod resolve;
 mod state;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+pub use resolve::Owner;
 pub(super) use state::State;
 
 use super::process;
 use super::record::{Container, Pod};
 use super::runtime::RuntimeStatus;
+use super::sighting::{Cgroups, KernelTable};
 use super::snapshot::Snapshot;
-use crate::kernel::procfs;
+use crate::kernel::{cgroupfs, procfs};
 
 /// How long a container that ended still names events.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -30,8 +33,11 @@ pub struct Inventory {
     published: ArcSwap<Snapshot>,
     changed: watch::Sender<u64>,
     runtimes: Mutex<Vec<RuntimeStatus>>,
+    cgroups: Mutex<Cgroups>,
+    table: OnceLock<Arc<dyn KernelTable>>,
     resolved: AtomicU64,
     unresolved: AtomicU64,
+    missed: AtomicU64,
 }
 
 /// Counts for the telemetry page.
@@ -47,20 +53,25 @@ pub struct InventoryStats {
     pub resolved: u64,
     /// Look-ups of processes that led to no container.
     pub unresolved: u64,
+    /// What the kernel's watcher saw and could not tell, because too much came at once.
+    pub missed: u64,
 }
 
 impl Inventory {
     /// An empty inventory.
     pub fn new() -> Arc<Self> {
-        let state = State::new(process::host_mntns(), node_name());
+        let mut state = State::new(process::host_mntns(), node_name());
         let published = ArcSwap::from_pointee(state.snapshot(0));
         Arc::new(Inventory {
             state: Mutex::new(state),
             published,
             changed: watch::Sender::new(0),
             runtimes: Mutex::new(Vec::new()),
+            cgroups: Mutex::default(),
+            table: OnceLock::new(),
             resolved: AtomicU64::new(0),
             unresolved: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
         })
     }
 
@@ -79,9 +90,9 @@ impl Inventory {
         self.update(|state| state.start(container, None));
     }
 
-    /// Notes that a container ended; it still names events for [`GRACE`].
-    pub fn remove(&self, id: &str) {
-        self.update(|state| state.forget(id, Instant::now()));
+    /// Notes that the container with this key ended; it still names events for [`GRACE`].
+    pub fn remove(&self, key: &str) {
+        self.update(|state| state.forget(key, Instant::now()));
     }
 
     /// Lets go of what has been over for [`GRACE`]. Called about once a second by whoever follows a runtime.
@@ -89,14 +100,17 @@ impl Inventory {
         self.update(|state| state.sweep(now));
     }
 
-    /// Ends the running containers whose first process is gone: what a runtime that cannot be asked would have told.
+    /// Ends the running containers that are gone: what a runtime that cannot be asked would have told. They are looked at by their first
+    /// process, or by their cgroup where that is all that is known.
     pub fn reap(&self, now: Instant) {
-        let gone = |c: &&Container| procfs::namespace_inode(c.runtime.container_pid, "mnt").ok() != Some(c.mntns);
-        let checked = |c: &&Container| c.runtime.container_pid != 0 && c.mntns != 0;
-        let snapshot = self.snapshot();
-        let ended: Vec<&str> = snapshot.running().filter(checked).filter(gone).map(|c| c.runtime.container_id.as_str()).collect();
+        let other = |c: &Container| procfs::namespace_inode(c.runtime.container_pid, "mnt").ok() != Some(c.mntns);
+        let gone = |c: &&Container| match c.runtime.container_pid {
+            0 => !c.cgroup_path.is_empty() && !cgroupfs::is_populated(Path::new(&c.cgroup_path)),
+            _ => c.mntns != 0 && other(c),
+        };
+        let ended: Vec<String> = self.snapshot().running_or_sandbox().filter(gone).map(Container::key).collect();
         if !ended.is_empty() {
-            self.update(|state| ended.iter().for_each(|id| state.stop(id, now)));
+            self.update(|state| ended.iter().for_each(|key| state.stop(key, now)));
         }
     }
 
@@ -131,6 +145,11 @@ impl Inventory {
         }
     }
 
+    /// Counts what the kernel's watcher saw and could not tell.
+    pub fn count_missed(&self, records: u64) {
+        self.missed.fetch_add(records, Ordering::Relaxed);
+    }
+
     /// Counts for the telemetry page.
     pub fn stats(&self) -> InventoryStats {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,6 +159,7 @@ impl Inventory {
             refused: state.refused(),
             resolved: self.resolved.load(Ordering::Relaxed),
             unresolved: self.unresolved.load(Ordering::Relaxed),
+            missed: self.missed.load(Ordering::Relaxed),
         }
     }
 

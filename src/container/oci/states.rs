@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::kernel::{clock, procfs};
+
 /// Folders of states, with the runtime that keeps them, when it is not told another one.
 pub const ROOTS: [(&str, &str); 2] = [("runc", "/run/runc"), ("crun", "/run/crun")];
 
@@ -80,4 +82,11 @@ fn text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(STATE_LIMIT).read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// When a process was started, in nanoseconds since the Unix epoch; 0 when it cannot be told.
+pub fn started_at(pid: u32) -> i64 {
+    let Ok(ticks) = procfs::start_time(pid) else { return 0 };
+    let since_boot = (ticks as f64 / clock::ticks_per_second() * 1e9) as u64;
+    clock::boot_to_unix(since_boot.max(1)) as i64
 }

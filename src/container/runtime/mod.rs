@@ -19,6 +19,7 @@ pub use settings::{Containerd, Protocol, Settings};
 pub use sockets::{CONTAINERD, CRIO, DOCKER, Daemon, PODMAN};
 
 use super::inventory::Inventory;
+use super::keeper;
 
 /// How a runtime is doing, for the health page and `list-containers`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,7 @@ pub struct Unreachable {
 
 /// Keeps the containers of all wanted runtimes in the inventory until cancelled. Call it within a runtime of tokio.
 pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
+    tokio::spawn(keeper::keep(inventory.clone(), settings.clone(), cancel.clone()));
     if let Some(socket) = &settings.docker {
         tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()));
     }
@@ -66,6 +68,7 @@ pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &Cancella
 /// Reads the containers of all wanted runtimes into the inventory once. Gives those that could not be asked.
 pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreachable> {
     let mut unreachable = Vec::new();
+    keeper::list(inventory, settings);
     if let Some(socket) = &settings.docker
         && let Err(error) = docker::list(inventory, socket).await
     {

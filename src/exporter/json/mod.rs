@@ -67,8 +67,11 @@ impl JsonEncoder {
 
 fn push_group(out: &mut Vec<u8>, members: &[Attribute], entry: u32, dictionary: Option<&dyn Dictionary>) {
     for member in members {
-        out.extend_from_slice(&member.literal);
         let value = dictionary.map_or(Value::None, |d| d.value(entry, member.attribute));
+        if member.optional && value == Value::None {
+            continue;
+        }
+        out.extend_from_slice(&member.literal);
         push_value(out, member.kind, value);
     }
 }

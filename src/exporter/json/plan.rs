@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{JsonOptions, escape};
-use crate::batch::{ColumnId, Decode, Field, FieldId, Kind, Schema, Source};
+use crate::batch::{ColumnId, Decode, Field, FieldId, Kind, OPTIONAL, Schema, Source};
 
 /// One value and the constant text before it.
 pub(super) struct Step {
@@ -29,6 +29,8 @@ pub(super) struct Attribute {
     pub literal: Box<[u8]>,
     pub attribute: u16,
     pub kind: Kind,
+    /// Left out, its text included, when it has no value. Never the first member of its object.
+    pub optional: bool,
 }
 
 /// Steps and the constant text behind the last one.
@@ -104,9 +106,10 @@ impl Compiler<'_> {
     }
 
     fn field(&mut self, id: FieldId, field: &Field) {
-        let literal = std::mem::take(&mut self.literal).into();
+        let literal: Box<[u8]> = std::mem::take(&mut self.literal).into();
         if let Source::Dictionary { column, attribute } = field.source {
-            return self.attribute(column, Attribute { literal, attribute, kind: field.kind });
+            let optional = field.has_tag(OPTIONAL) && literal.starts_with(b",");
+            return self.attribute(column, Attribute { literal, attribute, kind: field.kind, optional });
         }
         let op = match &field.source {
             Source::Row { .. } | Source::Tail { .. } | Source::Rest { .. } | Source::Bits { .. } => Op::Raw(bare(field)),

@@ -1,6 +1,8 @@
-//! The last answers, so that a row costs a comparison: the last namespace seen, then a small direct-mapped table.
+//! The last answers, so that a row costs a comparison: the last one given, then a small direct-mapped table.
 
 use std::time::{Duration, Instant};
+
+use super::names::Answer;
 
 const SLOTS: usize = 256;
 /// How long an answer that a process gave, or failed to give, is kept.
@@ -10,8 +12,8 @@ const RESOLUTIONS: u32 = 64;
 
 #[derive(Clone, Copy, Default)]
 struct Slot {
-    mntns: u64,
-    entry: u32,
+    key: u64,
+    answer: Answer,
     /// Batch clock after which the answer is void; `u64::MAX`: valid as long as the inventory stays as it is.
     until: u64,
 }
@@ -50,28 +52,28 @@ impl Cache {
         }
     }
 
-    /// The answer for a namespace, if there is a valid one.
+    /// The answer for a namespace or a process, if there is a valid one.
     #[inline]
-    pub fn get(&mut self, mntns: u64) -> Option<u32> {
-        if self.last.mntns == mntns && self.last.until >= self.now {
-            return Some(self.last.entry);
+    pub fn get(&mut self, key: u64) -> Option<Answer> {
+        if self.last.key == key && self.last.until >= self.now {
+            return Some(self.last.answer);
         }
-        let slot = *self.slots.get(index(mntns))?;
-        if slot.mntns != mntns || slot.until < self.now {
+        let slot = *self.slots.get(index(key))?;
+        if slot.key != key || slot.until < self.now {
             return None;
         }
         self.last = slot;
-        Some(slot.entry)
+        Some(slot.answer)
     }
 
     /// Keeps an answer until the inventory changes.
-    pub fn keep(&mut self, mntns: u64, entry: u32) {
-        self.put(Slot { mntns, entry, until: u64::MAX });
+    pub fn keep(&mut self, key: u64, answer: Answer) {
+        self.put(Slot { key, answer, until: u64::MAX });
     }
 
     /// Keeps an answer for 100 ms.
-    pub fn keep_for_a_moment(&mut self, mntns: u64, entry: u32) {
-        self.put(Slot { mntns, entry, until: self.now + MOMENT.as_nanos() as u64 });
+    pub fn keep_for_a_moment(&mut self, key: u64, answer: Answer) {
+        self.put(Slot { key, answer, until: self.now + MOMENT.as_nanos() as u64 });
     }
 
     /// Whether one more process may be looked into now.
@@ -82,13 +84,13 @@ impl Cache {
 
     fn put(&mut self, slot: Slot) {
         self.last = slot;
-        if let Some(place) = self.slots.get_mut(index(slot.mntns)) {
+        if let Some(place) = self.slots.get_mut(index(slot.key)) {
             *place = slot;
         }
     }
 }
 
-/// Namespace numbers are consecutive, so their low bits spread well.
-fn index(mntns: u64) -> usize {
-    (mntns ^ (mntns >> 8)) as usize % SLOTS
+/// Numbers of namespaces and processes are consecutive, so their low bits spread well.
+fn index(key: u64) -> usize {
+    (key ^ (key >> 8)) as usize % SLOTS
 }

@@ -1,6 +1,6 @@
 //! The fields that enrichment adds, with upstream's names, order and visibility, and those it reads.
 
-use crate::batch::{ColumnId, FieldId, FieldSpec, Kind, SchemaBuilder, SchemaError, Source};
+use crate::batch::{ColumnId, FieldId, FieldSpec, Kind, OPTIONAL, SchemaBuilder, SchemaError, Source};
 use crate::container::{Attribute, in_kubernetes};
 
 /// Name, attribute, order among columns, hidden everywhere.
@@ -43,6 +43,9 @@ pub(super) fn add(schema: &mut SchemaBuilder) -> Result<ColumnId, SchemaError> {
     for (name, attribute, order, hidden) in RUNTIME {
         schema.add(field(name, column, attribute).order(order).hidden(hidden || kubernetes))?;
     }
+    let mut mark = field("runtime.unresolved", column, Attribute::Unresolved).hidden(true);
+    mark.tags.push(OPTIONAL.to_owned());
+    schema.add(mark)?;
     Ok(column)
 }
 

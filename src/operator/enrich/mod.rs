@@ -2,30 +2,38 @@
 
 mod cache;
 mod fields;
+mod names;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use cache::Cache;
+use names::{Answer, Caches, Class, Names};
 
-use crate::batch::{Batch, ColumnId, FieldSpec, Kind, SchemaBuilder, Source, UNKNOWN_ENTRY};
+use crate::batch::{Batch, ColumnId, FieldSpec, Kind, Round, SchemaBuilder, Source, SourceKind};
 use crate::component::{BindError, Operator};
-use crate::container::{Inventory, Snapshot};
+use crate::container::{Inventory, UNNAMED_ENTRY};
+use crate::telemetry::Coverage;
 
 /// Adds the fields `k8s.*` and `runtime.*` to every data source that tells namespaces.
+///
+/// A row whose container has no name yet is put off as long as there is room, until [`crate::container::PATIENCE`] has passed; then
+/// it goes on, marked as `runtime.unresolved`. Rows of snapshots are never put off: a set stays whole.
 pub struct Enrich {
     inventory: Arc<Inventory>,
+    coverage: Arc<Coverage>,
     bound: Option<Bound>,
-    cache: Cache,
+    caches: Caches,
 }
 
+#[derive(Clone, Copy)]
 struct Bound {
     column: ColumnId,
     mntns: Option<Window>,
     netns: Option<Window>,
     pid: Option<Window>,
+    may_wait: bool,
 }
 
 /// Where an unsigned number is in a row.
@@ -52,9 +60,9 @@ impl Window {
 }
 
 impl Enrich {
-    /// An operator that names events after the containers of `inventory`.
-    pub fn new(inventory: Arc<Inventory>) -> Self {
-        Enrich { inventory, bound: None, cache: Cache::default() }
+    /// An operator that names events after the containers of `inventory` and counts in `coverage` how it could.
+    pub fn new(inventory: Arc<Inventory>, coverage: Arc<Coverage>) -> Self {
+        Enrich { inventory, coverage, bound: None, caches: Caches::default() }
     }
 }
 
@@ -67,81 +75,79 @@ impl Operator for Enrich {
             return Ok(());
         }
         let window = |field| schema.field(field).and_then(Window::of);
-        let pid = fields::pid_near(schema, mntns).and_then(window);
+        let pid = fields::pid_near(schema, mntns.or(netns)).and_then(window);
         let (mntns, netns) = (mntns.and_then(window), netns.and_then(window));
+        let may_wait = schema.kind() == SourceKind::Single;
         let column = fields::add(schema)?;
-        self.bound = Some(Bound { column, mntns, netns, pid });
+        self.bound = Some(Bound { column, mntns, netns, pid, may_wait });
         Ok(())
     }
 
     fn process(&mut self, batch: &mut Batch) {
-        let Some(bound) = &self.bound else { return };
+        let Some(bound) = self.bound else { return };
         let Some(column) = batch.column_mut(bound.column) else { return };
         let mut entries = std::mem::take(&mut column.entries);
         entries.clear();
         entries.reserve(batch.len());
-        let mut names = Names { inventory: &self.inventory, snapshot: self.inventory.snapshot(), cache: &mut self.cache };
-        names.cache.begin(names.snapshot.generation(), Instant::now());
+        let mut names = Names::begin(&self.inventory, &mut self.caches, Instant::now());
+        let mut counts = [0u64; Class::COUNT];
         for row in 0..batch.len() {
-            entries.push(bound.entry(batch.row(row), &mut names));
+            let answer = bound.answer(batch.row(row), &mut names);
+            match answer.class {
+                Class::Pending => entries.push(put_off(batch, row, answer, bound.may_wait, &mut counts)),
+                class => {
+                    counts[class as usize] += 1;
+                    entries.push(answer.entry);
+                }
+            }
         }
-        let snapshot = names.snapshot;
+        let snapshot = names.end();
         if let Some(column) = batch.column_mut(bound.column) {
             column.entries = entries;
             column.dictionary = Some(snapshot);
+        }
+        self.count(batch.round(), &counts);
+    }
+}
+
+/// Puts a row off whose container has no name yet, or else counts it as one that never got one. Gives its entry.
+#[cold]
+fn put_off(batch: &mut Batch, row: usize, answer: Answer, may_wait: bool, counts: &mut [u64; Class::COUNT]) -> u32 {
+    let is_wanted = batch.selection().contains(row);
+    if !(is_wanted && may_wait && batch.defer(row)) {
+        counts[Class::Unnamed as usize] += u64::from(is_wanted);
+    }
+    // Nobody knows the container: the mark is all there is.
+    if answer.entry == crate::batch::UNKNOWN_ENTRY { UNNAMED_ENTRY } else { answer.entry }
+}
+
+impl Enrich {
+    fn count(&self, round: Round, counts: &[u64; Class::COUNT]) {
+        let named = if round == Round::First { &self.coverage.at_once } else { &self.coverage.late };
+        let [_, in_time, unnamed, _] = *counts;
+        if in_time > 0 {
+            named.add(in_time);
+        }
+        if unnamed > 0 {
+            self.coverage.never.add(unnamed);
         }
     }
 }
 
 impl Bound {
-    fn entry(&self, row: &[u8], names: &mut Names<'_>) -> u32 {
-        let mut entry = UNKNOWN_ENTRY;
+    #[inline]
+    fn answer(&self, row: &[u8], names: &mut Names<'_>) -> Answer {
+        let pid = || self.pid.map_or(0, |pid| pid.read(row) as u32);
         if let Some(mntns) = self.mntns {
-            entry = names.of_mntns(mntns.read(row), || self.pid.map_or(0, |pid| pid.read(row) as u32));
+            let mntns = mntns.read(row);
+            // Packets seen outside of a process have the network's namespace only.
+            if mntns != 0 || self.netns.is_none() {
+                return names.of_mntns(mntns, pid);
+            }
         }
         match self.netns {
-            Some(netns) if entry == UNKNOWN_ENTRY => names.snapshot.by_netns(netns.read(row)).unwrap_or(UNKNOWN_ENTRY),
-            _ => entry,
+            Some(netns) => names.of_netns(netns.read(row), pid),
+            None => Answer::HOST,
         }
-    }
-}
-
-/// What a batch's rows are looked up in.
-struct Names<'a> {
-    inventory: &'a Inventory,
-    snapshot: Arc<Snapshot>,
-    cache: &'a mut Cache,
-}
-
-impl Names<'_> {
-    fn of_mntns(&mut self, mntns: u64, pid: impl FnOnce() -> u32) -> u32 {
-        match self.cache.get(mntns) {
-            Some(entry) => entry,
-            None => self.look_up(mntns, pid()),
-        }
-    }
-
-    #[cold]
-    fn look_up(&mut self, mntns: u64, pid: u32) -> u32 {
-        if mntns == 0 || mntns == self.snapshot.host_mntns() {
-            self.cache.keep(mntns, UNKNOWN_ENTRY);
-            return UNKNOWN_ENTRY;
-        }
-        if let Some(entry) = self.snapshot.by_mntns(mntns) {
-            self.cache.keep(mntns, entry);
-            return entry;
-        }
-        let entry = match pid {
-            0 => None,
-            pid if self.cache.may_resolve() => self.inventory.resolve(mntns, pid),
-            _ => None,
-        };
-        let entry = entry.unwrap_or(UNKNOWN_ENTRY);
-        if entry != UNKNOWN_ENTRY {
-            // The batch's one dictionary has to know the new entry. Entries of earlier rows stay in it for a while.
-            self.snapshot = self.inventory.snapshot();
-        }
-        self.cache.keep_for_a_moment(mntns, entry);
-        entry
     }
 }

@@ -1,0 +1,173 @@
+//! Makes containers of sightings: the command line of the runtime tells which one is about to be made, its child's namespace that it is.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Sighting;
+use crate::container::inventory::Inventory;
+use crate::container::oci::{self, command};
+use crate::container::record::Container;
+use crate::container::{process, units};
+use crate::kernel::{clock, host_path};
+
+/// How long after its runtime was started a container is waited for.
+const PREPARED: Duration = Duration::from_secs(60);
+/// Most containers that are waited for.
+const MOST: usize = 4096;
+/// Part of the path of containerd's bundles, behind which come the namespace and the id.
+const CONTAINERD_TASKS: &str = "io.containerd.runtime.v2.task";
+
+/// What is looked for beside the containers of engines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Containers of OCI runtimes that no daemon manages.
+    pub oci: bool,
+    /// Units of systemd.
+    pub systemd: bool,
+}
+
+/// See the module.
+pub struct Observer {
+    inventory: Arc<Inventory>,
+    wanted: Wanted,
+    /// By the process of the runtime.
+    prepared: HashMap<u32, Prepared>,
+}
+
+/// A container that a runtime is about to make.
+struct Prepared {
+    container: Container,
+    /// Nobody but its runtime will ever tell of it.
+    plain: bool,
+    at: Instant,
+}
+
+impl Observer {
+    /// An observer that has seen nothing.
+    pub fn new(inventory: Arc<Inventory>, wanted: Wanted) -> Self {
+        Observer { inventory, wanted, prepared: HashMap::new() }
+    }
+
+    /// Takes in what was seen.
+    pub fn observe(&mut self, sighting: Sighting) {
+        match sighting {
+            Sighting::CgroupMade { id, path } => {
+                if self.wanted.systemd {
+                    units::note(&self.inventory, id, &path);
+                }
+                self.inventory.cgroups().add(id, &path);
+            }
+            Sighting::CgroupRemoved { id } => {
+                self.inventory.cgroups().remove(id, Instant::now());
+                self.inventory.update(|state| state.emptied(id, Instant::now()));
+            }
+            Sighting::CgroupEmpty { id } => self.inventory.update(|state| state.emptied(id, Instant::now())),
+            // A runtime inside of a container makes what is a part of that container.
+            Sighting::Runtime { mntns, .. } if mntns != process::host_mntns() => {}
+            Sighting::Runtime { pid, arguments, .. } => self.prepare(pid, &arguments),
+            Sighting::Namespace { mntns, netns, pid, parent, cgroup, settled } => {
+                self.enter(&Entered { mntns, netns, pid, cgroup, settled }, parent);
+            }
+        }
+    }
+
+    fn prepare(&mut self, pid: u32, arguments: &[u8]) {
+        let Some(command) = command::parse(arguments) else { return };
+        let now = Instant::now();
+        if command.program == "conmon" {
+            let mut container = Container::default();
+            container.runtime.container_id = command.id;
+            container.runtime.container_name = command.name;
+            return self.inventory.update(|state| state.prepare(container));
+        }
+        let Some((bundle, config)) = read_bundle(pid, command.bundle.as_deref()) else { return };
+        let mut container = oci::describe(&config).unwrap_or_default();
+        container.namespace = containerd_namespace(&bundle);
+        container.bundle = bundle.to_string_lossy().into_owned();
+        container.runtime.container_id = command.id;
+        let plain = container.runtime.runtime_name.is_empty() && container.namespace.is_empty();
+        if plain {
+            if !self.wanted.oci {
+                return;
+            }
+            container.runtime.runtime_name = command.program;
+            container.runtime.container_name.clone_from(&container.runtime.container_id);
+        }
+        self.prepared.retain(|_, prepared| now.saturating_duration_since(prepared.at) < PREPARED);
+        if self.prepared.len() < MOST {
+            self.prepared.insert(pid, Prepared { container: container.clone(), plain, at: now });
+        }
+        self.inventory.update(|state| state.prepare(container));
+    }
+
+    fn enter(&mut self, entered: &Entered, parent: u32) {
+        if let Some(Prepared { container, plain, .. }) = self.prepared.get(&parent) {
+            let mut container = container.clone();
+            let held = entered.fill(&mut container, &self.inventory);
+            container.runtime.container_pid = entered.pid;
+            if *plain {
+                container.runtime.container_started_at = clock::unix_now() as i64;
+            }
+            let (plain, key) = (*plain, container.key());
+            self.inventory.update(|state| {
+                state.seen(container, held, Instant::now());
+                if plain {
+                    state.confirm(&key);
+                }
+            });
+            return;
+        }
+        let Some(path) = self.inventory.cgroups().path(entered.cgroup) else { return };
+        let Some(mut container) = self.inventory.owner_in(&path, entered.cgroup) else { return };
+        let held = entered.fill(&mut container, &self.inventory);
+        // Of which nobody knows whether it is the first.
+        container.runtime.container_pid = 0;
+        self.inventory.update(|state| state.seen(container, held, Instant::now()));
+    }
+}
+
+/// A process in a mount namespace that is new.
+struct Entered {
+    mntns: u64,
+    netns: u64,
+    pid: u32,
+    cgroup: u64,
+    settled: bool,
+}
+
+impl Entered {
+    /// Fills in namespaces and cgroup, from the process as long as it is there.
+    fn fill(&self, container: &mut Container, inventory: &Inventory) -> Option<process::Held> {
+        let held = process::inspect(container, self.pid).ok().flatten();
+        if container.mntns != self.mntns {
+            (container.mntns, container.netns) = (self.mntns, self.netns);
+            container.host_network = process::host_netns() == Some(self.netns);
+        }
+        if self.settled || container.cgroup_id == 0 {
+            let path = inventory.cgroups().path(self.cgroup);
+            path.iter().for_each(|path| process::set_watched(container, path, self.cgroup));
+        }
+        held.filter(|_| container.mntns == self.mntns)
+    }
+}
+
+/// Where a bundle is and its configuration. Paths are those that the runtime's process sees.
+fn read_bundle(pid: u32, bundle: Option<&Path>) -> Option<(PathBuf, String)> {
+    let process = host_path(Path::new("/proc")).join(pid.to_string());
+    let bundle = match bundle {
+        Some(bundle) if bundle.is_absolute() => bundle.to_owned(),
+        relative => std::fs::read_link(process.join("cwd")).ok()?.join(relative.unwrap_or(Path::new("."))),
+    };
+    let seen = process.join("root").join(bundle.strip_prefix("/").ok()?);
+    // The process may be over already.
+    let config = oci::config_text(&seen).or_else(|_| oci::config_text(&host_path(&bundle)));
+    Some((bundle, config.ok()?))
+}
+
+/// The namespace of containerd whose bundle this is; empty for others.
+fn containerd_namespace(bundle: &Path) -> String {
+    let mut parts = bundle.iter().map(|part| part.to_string_lossy()).skip_while(|part| part != CONTAINERD_TASKS).skip(1);
+    parts.next().map(|namespace| namespace.into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,87 @@
+//! The maps and the ring of the watching program, for whoever cannot wait until they were read.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+
+use super::programs::Attached;
+use super::{locked, record};
+use crate::container::sighting::{KernelTable, Observer};
+use crate::kernel::bpf::{self, Shape};
+use crate::kernel::ring::RingBuffer;
+use crate::loader::error::LoadError;
+
+/// Bytes of `struct namespace_value`: cgroup, process, whether it is settled.
+const NAMESPACE: Shape = Shape { key: 4, value: 16 };
+const PROCESS: Shape = Shape { key: 4, value: 8 };
+const LOST: Shape = Shape { key: 4, value: 8 };
+
+/// See the module.
+pub(super) struct Table {
+    open: Mutex<Option<Open>>,
+    readable: OwnedFd,
+}
+
+struct Open {
+    attached: Attached,
+    ring: RingBuffer,
+    observer: Observer,
+}
+
+impl Table {
+    /// A table of programs that are attached; what they tell goes to `observer`.
+    pub fn new(attached: Attached, ring: RingBuffer, observer: Observer) -> Result<Self, LoadError> {
+        let readable = ring.as_fd().try_clone_to_owned();
+        let readable = readable.map_err(|e| LoadError::kernel("share the ring buffer of the container watch".to_owned(), e))?;
+        Ok(Table { open: Mutex::new(Some(Open { attached, ring, observer })), readable })
+    }
+
+    /// Readable when something was told.
+    pub fn readable(&self) -> BorrowedFd<'_> {
+        self.readable.as_fd()
+    }
+
+    /// Records that found no room so far.
+    pub fn lost(&self) -> u64 {
+        self.look_up::<8>("lost", LOST, 0).map_or(0, u64::from_ne_bytes)
+    }
+
+    /// Detaches the programs. Nothing is told from then on.
+    pub fn close(&self) {
+        let open = locked(&self.open).take();
+        drop(open);
+    }
+
+    fn look_up<const N: usize>(&self, map: &str, shape: Shape, key: u32) -> Option<[u8; N]> {
+        let open = locked(&self.open);
+        let map = open.as_ref()?.attached.map(map).ok()?;
+        let mut value = [0; N];
+        bpf::lookup(map, shape, &key.to_ne_bytes(), &mut value).ok()?;
+        Some(value)
+    }
+}
+
+impl KernelTable for Table {
+    fn catch_up(&self) {
+        let mut open = locked(&self.open);
+        let Some(Open { ring, observer, .. }) = open.as_mut() else { return };
+        loop {
+            match ring.next() {
+                Ok(Some(bytes)) => record::sighting(bytes).into_iter().for_each(|sighting| observer.observe(sighting)),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(%error, "what the kernel tells of containers cannot be read");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn cgroup_of_namespace(&self, mntns: u64) -> Option<u64> {
+        let value = self.look_up::<16>("namespaces", NAMESPACE, u32::try_from(mntns).ok()?)?;
+        value.first_chunk().map(|cgroup| u64::from_ne_bytes(*cgroup))
+    }
+
+    fn cgroup_of_process(&self, pid: u32) -> Option<u64> {
+        self.look_up("processes", PROCESS, pid).map(u64::from_ne_bytes)
+    }
+}

@@ -1,0 +1,1 @@
+//! The watching program on the real kernel.
