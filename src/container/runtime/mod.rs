@@ -1,7 +1,10 @@
 //! Container runtimes: each follows one engine and writes what it hears into the inventory.
 
 mod bounds;
+pub mod containerd;
 pub mod docker;
+mod followed;
+mod grpc;
 pub mod podman;
 mod reason;
 mod reconnect;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+pub use followed::Followed;
 pub use settings::{Containerd, Protocol, Settings};
 pub use sockets::{CONTAINERD, CRIO, DOCKER, Daemon, PODMAN};
 
@@ -57,27 +61,37 @@ pub struct Unreachable {
 /// Keeps the containers of all wanted runtimes in the inventory until cancelled. Call it within a runtime of tokio.
 pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
     tokio::spawn(keeper::keep(inventory.clone(), settings.clone(), cancel.clone()));
+    follow_daemons(inventory, settings, cancel);
+}
+
+fn follow_daemons(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
     if let Some(socket) = &settings.docker {
         tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()));
     }
     if let Some(socket) = &settings.podman {
         tokio::spawn(podman::follow(inventory.clone(), socket.clone(), cancel.clone()));
     }
+    if let Some(wanted) = &settings.containerd {
+        tokio::spawn(containerd::follow(inventory.clone(), wanted.clone(), cancel.clone()));
+    }
 }
 
-/// Reads the containers of all wanted runtimes into the inventory once. Gives those that could not be asked.
+/// Reads the containers of all wanted runtimes into the inventory once, all at the same time. Gives those that could not be asked.
 pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreachable> {
-    let mut unreachable = Vec::new();
     keeper::list(inventory, settings);
-    if let Some(socket) = &settings.docker
-        && let Err(error) = docker::list(inventory, socket).await
-    {
-        unreachable.push(Unreachable { name: docker::NAME, socket: socket.clone(), reason: error.full() });
-    }
-    if let Some(socket) = &settings.podman
-        && let Err(error) = podman::list(inventory, socket).await
-    {
-        unreachable.push(Unreachable { name: podman::NAME, socket: socket.clone(), reason: error.full() });
-    }
-    unreachable
+    let note = |name, socket: &PathBuf, failure: Option<String>| failure.map(|reason| Unreachable { name, socket: socket.clone(), reason });
+    let docker = async {
+        let socket = settings.docker.as_ref()?;
+        note(docker::NAME, socket, docker::list(inventory, socket).await.err().map(|e| e.full()))
+    };
+    let podman = async {
+        let socket = settings.podman.as_ref()?;
+        note(podman::NAME, socket, podman::list(inventory, socket).await.err().map(|e| e.full()))
+    };
+    let containerd = async {
+        let wanted = settings.containerd.as_ref()?;
+        note(containerd::NAME, &wanted.socket, containerd::list(inventory, wanted).await.err().map(|e| e.full()))
+    };
+    let (docker, podman, containerd) = tokio::join!(docker, podman, containerd);
+    [docker, podman, containerd].into_iter().flatten().collect()
 }

@@ -11,7 +11,6 @@ use futures::{Stream, StreamExt};
 
 use super::session::{Found, INSPECTIONS, Session};
 use super::{DockerError, convert};
-use crate::container::runtime::bounds;
 
 /// How often everything is compared with the engine's list, in case an event was missed or the engine hangs.
 const RESYNC: Duration = Duration::from_secs(60);
@@ -106,7 +105,13 @@ fn note(session: &Session<'_>, event: EventMessage) -> Option<String> {
                 }
             });
         }
-        "start" => return Some(id).filter(|id| bounds::is_id(id)),
+        "start" => {
+            let mut container = convert::from_event(session.engine(), &actor)?;
+            // It may be over before it is inspected. The time tells an old start from a newer end.
+            container.runtime.container_started_at = event.time_nano.unwrap_or(0);
+            inventory.update(|state| state.start(container, None));
+            return Some(id);
+        }
         "die" => inventory.update(|state| state.end(&id, event.time_nano.unwrap_or(0), now)),
         // The one is Docker's word, the other Podman's.
         "destroy" | "remove" => inventory.update(|state| state.forget(&id, now)),

@@ -108,7 +108,8 @@ impl<'a> Session<'a> {
     fn is_complete(&self, id: &str) -> bool {
         let snapshot = self.inventory.snapshot();
         let Some(Container { runtime, mntns, .. }) = snapshot.by_id(id).and_then(|entry| snapshot.container(entry)) else { return false };
-        let inspected = runtime.container_started_at != 0 && runtime.container_pid != 0 && *mntns != 0;
+        let started = runtime.container_started_at != 0 && runtime.container_pid != 0 && *mntns != 0;
+        let inspected = started && !runtime.container_image_id.is_empty();
         inspected && procfs::namespace_inode(runtime.container_pid, "mnt").ok() == Some(*mntns)
     }
 
