@@ -31,6 +31,7 @@ bench: tools     ## the benchmarks (never part of the tests)
 	@$(BENCH) --bench hot_path
 	@$(BENCH) --bench load
 	@$(BENCH) --bench images
+	@$(BENCH) --bench containers
 
 tools:           # what a build needs
 	@tests/support/install.sh build

@@ -12,7 +12,7 @@ use clap::Parser;
 use engine::Engine;
 use gadgetry::cli::list_containers::{self, ListContainers};
 use gadgetry::container::runtime::{RuntimeState, docker};
-use gadgetry::container::{Container, GRACE, Inventory};
+use gadgetry::container::{Container, GRACE, Inventory, ProcessOwner};
 use gadgetry::kernel::cgroupfs;
 use tokio_util::sync::CancellationToken;
 
@@ -129,11 +129,11 @@ async fn listed(engine: &Engine) {
     let one = &all[0];
     let (mntns, pid) = (one["mntns"].as_u64().unwrap(), one["runtime"]["containerPid"].as_u64().unwrap());
     let strangers = Inventory::new();
-    let entry = strangers.resolve(mntns, pid as u32).expect("the cgroup names the container");
+    let ProcessOwner::Container(entry) = strangers.resolve(mntns, pid as u32) else { panic!("the cgroup names the container") };
     let snapshot = strangers.snapshot();
     let runtime = &snapshot.container(entry).unwrap().runtime;
     assert_eq!((runtime.container_id.as_str(), runtime.runtime_name.as_str()), (one["runtime"]["containerId"].as_str().unwrap(), "docker"));
-    assert_eq!(strangers.resolve(mntns + 1, pid as u32), None);
+    assert_eq!(strangers.resolve(mntns + 1, pid as u32), ProcessOwner::Unknown);
     engine.docker(&["rm", "-f", "one", "two"]);
 }
 

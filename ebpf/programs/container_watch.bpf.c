@@ -50,6 +50,8 @@ struct runtime_record {
 
 struct namespace_value {
 	__u64 cgroup;
+	/* Tells it from an earlier one of the same number, which the kernel gives to the next. */
+	__u64 identity;
 	__u32 pid;
 	/* Whether the process had been put where it belongs by then. */
 	__u32 settled;
@@ -145,21 +147,40 @@ static __always_inline void note_process(struct task_struct *task, __u64 cgroup)
 		bpf_map_update_elem(&processes, &pid, &cgroup, BPF_ANY);
 }
 
+/* As it was before 6.18. */
+struct mnt_namespace___numbered {
+	__u64 seq;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u64 identity_of(struct mnt_namespace *namespace)
+{
+	struct mnt_namespace___numbered *numbered = (void *)namespace;
+
+	if (bpf_core_field_exists(namespace->ns.ns_id))
+		return BPF_CORE_READ(namespace, ns.ns_id);
+	if (bpf_core_field_exists(numbered->seq))
+		return BPF_CORE_READ(numbered, seq);
+	return (__u64)namespace;
+}
+
 /* Tells of a mount namespace the first time a process is seen in it, and once more when that process is where it belongs. */
 static __always_inline void note_namespace(struct task_struct *task, __u64 cgroup, __u32 settled)
 {
 	struct nsproxy *proxy = BPF_CORE_READ(task, nsproxy);
 	struct namespace_value value = {}, *known;
+	struct mnt_namespace *namespace;
 	struct head *head;
 	__u32 mntns;
 
 	if (!proxy)
 		return;
-	mntns = BPF_CORE_READ(proxy, mnt_ns, ns.inum);
+	namespace = BPF_CORE_READ(proxy, mnt_ns);
+	mntns = BPF_CORE_READ(namespace, ns.inum);
 	if (mntns == host_mntns)
 		return;
+	value.identity = identity_of(namespace);
 	known = bpf_map_lookup_elem(&namespaces, &mntns);
-	if (known && known->settled >= settled)
+	if (known && known->identity == value.identity && known->settled >= settled)
 		return;
 	value.cgroup = cgroup;
 	value.pid = BPF_CORE_READ(task, tgid);

@@ -28,10 +28,16 @@ fn gadgets(totals: &[GadgetTotals]) -> Vec<Metric> {
     let mut lost = counter("gadgetry_gadget_lost", "Records that the kernel could not hand over");
     let mut filtered = counter("gadgetry_gadget_filtered", "Records that an operator took out");
     let mut dropped = counter("gadgetry_gadget_dropped", "Records given up before any exporter");
+    let mut waiting = gauge("gadgetry_gadget_waiting", "Records put off until their container has a name");
+    let mut named = counter("gadgetry_gadget_container_records", "Records of containers by when their container's name was known");
     for gadget in totals {
         let name = ("gadget", &*gadget.name);
         received.integer(&[name], gadget.received);
         lost.integer(&[name, ("stage", "ring")], gadget.lost);
+        waiting.integer(&[name], gadget.waiting);
+        for (coverage, n) in gadget.coverage {
+            named.integer(&[name, ("coverage", coverage)], n);
+        }
         for (operator, n) in &gadget.filtered {
             filtered.integer(&[name, ("operator", operator)], *n);
         }
@@ -39,7 +45,23 @@ fn gadgets(totals: &[GadgetTotals]) -> Vec<Metric> {
             dropped.integer(&[name, ("reason", reason.as_str())], *n);
         }
     }
-    vec![received, lost, filtered, dropped]
+    let mut metrics = vec![received, lost, filtered, dropped, waiting, named];
+    metrics.extend(selections(totals));
+    metrics
+}
+
+fn selections(totals: &[GadgetTotals]) -> [Metric; 3] {
+    let mut all = [
+        gauge("gadgetry_gadget_selection_namespaces", "Mount namespaces of selected containers in the in-kernel filter"),
+        gauge("gadgetry_gadget_selection_limit", "Mount namespaces that the in-kernel filter has room for"),
+        gauge("gadgetry_gadget_selection_refused", "Mount namespaces of selected containers that found no room and are not traced"),
+    ];
+    for gadget in totals {
+        for (metric, value) in all.iter_mut().zip(gadget.selection.into_iter().flatten()) {
+            metric.integer(&[("gadget", &*gadget.name)], value);
+        }
+    }
+    all
 }
 
 fn exporters(totals: &[GadgetTotals]) -> Vec<Metric> {

@@ -97,6 +97,6 @@ fn note(inventory: &Inventory, owner: &CgroupOwner, pid: u32) -> bool {
     let Ok(held) = process::inspect(&mut container, pid) else { return false };
     // A helper of the OCI runtime perhaps, not the first process.
     container.runtime.container_pid = 0;
-    inventory.update(|state| state.seen(container, held, Instant::now()));
+    inventory.update(|state| state.seen(container, held));
     true
 }

@@ -23,7 +23,7 @@ pub use inventory::{GRACE, Inventory, InventoryStats, MAX_CONTAINERS, Owner as P
 pub use process::{host_mntns, host_process};
 pub use record::{Container, KubernetesMeta, Owner, Pod, RuntimeMeta};
 pub use selector::{Follower, InvalidTerm, LabelTerms, Selector, Terms};
-pub use snapshot::{PATIENCE, Snapshot, UNNAMED_ENTRY};
+pub use snapshot::{Naming, PATIENCE, Snapshot, UNNAMED_ENTRY};
 
 /// Whether this process runs in a Kubernetes cluster.
 pub fn in_kubernetes() -> bool {

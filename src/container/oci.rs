@@ -9,7 +9,6 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
-use std::time::Instant;
 
 use serde::Deserialize;
 
@@ -78,7 +77,7 @@ pub(super) fn list(inventory: &Inventory, runtime: &str, root: &Path) -> io::Res
         let Ok(held) = process::inspect(&mut container, kept.pid) else { continue };
         inventory.update(|state| match is_plain {
             true => state.start(container, held),
-            false => drop(state.seen(container, held, Instant::now())),
+            false => drop(state.seen(container, held)),
         });
     }
     Ok(())

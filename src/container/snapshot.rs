@@ -1,6 +1,6 @@
 //! The inventory at one moment: immutable, shared, and the dictionary of every enriched column.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,17 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The entry of what belongs to some container of which nobody can tell which.
 pub const UNNAMED_ENTRY: u32 = UNKNOWN_ENTRY + 1;
+
+/// Whether a container has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// It has one.
+    Named,
+    /// It has none yet.
+    Open,
+    /// None came in time.
+    Nameless,
+}
 
 /// One version of a container's record. A changed record is another entry.
 #[derive(Debug)]
@@ -93,12 +104,22 @@ impl Snapshot {
 
     /// Whether an entry has a name, or will not get one any more: [`PATIENCE`] has passed.
     pub fn is_settled(&self, entry: u32, now: Instant) -> bool {
-        self.entries.get(&entry).is_none_or(|e| e.is_group || e.container.is_named() || now.saturating_duration_since(e.since) >= PATIENCE)
+        self.naming(entry, now) != Naming::Open
     }
 
-    /// Whether an entry has a name.
-    pub fn is_named(&self, entry: u32) -> bool {
-        self.entries.get(&entry).is_some_and(|e| e.is_group || e.container.is_named())
+    /// What is known of an entry's name at this moment.
+    pub fn naming(&self, entry: u32, now: Instant) -> Naming {
+        match self.entries.get(&entry) {
+            Some(e) if e.is_group || e.container.is_named() => Naming::Named,
+            Some(e) if now.saturating_duration_since(e.since) < PATIENCE => Naming::Open,
+            _ => Naming::Nameless,
+        }
+    }
+
+    /// The mount namespaces of the containers that run, each with its entry; those of pods' pause containers are left out.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = (u64, u32)> {
+        let running: HashSet<u32> = self.running.iter().copied().collect();
+        self.mntns.iter().filter(move |(_, entry)| running.contains(entry)).map(|(mntns, entry)| (*mntns, *entry))
     }
 
     /// Whether the container of an entry runs.

@@ -110,21 +110,21 @@ fn processes_seen_early_are_named() {
     let inventory = Inventory::new();
     let now = Instant::now();
     inventory.update(|s| s.register(container("known", "web", 0)));
-    let entry = inventory.update(|s| s.seen(container("known", "", 10), None, now)).unwrap();
+    let entry = inventory.update(|s| s.seen(container("known", "", 10), None)).unwrap();
     assert_eq!(inventory.snapshot().value(entry, Attribute::ContainerName.id()), Value::Text(b"web"));
     // Another namespace of the same container.
-    inventory.update(|s| s.seen(container("known", "", 11), None, now)).unwrap();
+    inventory.update(|s| s.seen(container("known", "", 11), None)).unwrap();
     assert_eq!(name_of(&inventory, 11).as_deref(), Some("web"));
     assert_eq!(name_of(&inventory, 10).as_deref(), Some("web"));
 
-    inventory.update(|s| s.seen(container("strange", "", 20), None, now)).unwrap();
+    inventory.update(|s| s.seen(container("strange", "", 20), None)).unwrap();
     let snapshot = inventory.snapshot();
     let bare = snapshot.by_mntns(20).unwrap();
     assert_eq!(snapshot.value(bare, Attribute::ContainerId.id()), Value::Text(b"strange"));
     inventory.update(|s| s.register(container("strange", "late", 0)));
     assert_eq!(name_of(&inventory, 20).as_deref(), Some("late"));
     // One that no engine ever confirms is let go.
-    inventory.update(|s| s.seen(container("never", "", 30), None, now));
+    inventory.update(|s| s.seen(container("never", "", 30), None));
     inventory.sweep(now);
     inventory.sweep(now + GRACE);
     assert_eq!(name_of(&inventory, 30), None);

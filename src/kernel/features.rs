@@ -20,6 +20,13 @@ pub fn kernel_release() -> String {
     text.trim().to_owned()
 }
 
+/// Version and patch level of the running kernel: (6, 18) of `6.18.5-cloud`; (0, 0) when it cannot be told.
+pub fn kernel_version() -> (u32, u32) {
+    let release = kernel_release();
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
 /// Whether the kernel brings its types along, which relocating programs needs.
 pub fn has_btf() -> bool {
     Path::new(KERNEL_BTF).exists()

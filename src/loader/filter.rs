@@ -5,10 +5,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::error::LoadError;
 use crate::kernel::bpf::{self, Shape};
+use crate::kernel::features;
 use crate::kernel::maps::{self, MapShape, NewMap};
 
-/// Containers that a filter has room for.
-pub const DEFAULT_ENTRIES: u32 = 1024;
+/// Mount namespaces that a filter has room for where it takes memory as it grows.
+const GROWING: u32 = 65_536;
+/// The same where all memory is taken at once: a bit more than half a MiB.
+const FIXED: u32 = 8192;
+/// Linux since which hash maps that grow may be used by programs of every kind.
+/// Source: kernel/bpf/verifier.c, check_map_prog_compatibility, 6.1.
+const GROWS_SINCE: (u32, u32) = (6, 1);
+/// BPF_F_NO_PREALLOC: entries are allocated when they are needed.
+const NO_PREALLOC: u32 = 1;
 
 const HASH: u32 = 1;
 const SHAPE: Shape = Shape { key: 8, value: 4 };
@@ -16,15 +24,19 @@ const SHAPE: Shape = Shape { key: 8, value: 4 };
 /// A set of mount namespaces, shared with a gadget's programs. Changes take effect at once.
 pub struct MntnsFilter {
     map: OwnedFd,
+    entries: u32,
 }
 
 impl MntnsFilter {
-    /// An empty set with room for [`DEFAULT_ENTRIES`]: nothing passes.
+    /// An empty set: nothing passes. It grows as it is filled, or has room for 8192 namespaces on kernels before 6.1.
     ///
     /// # Errors
     /// When the kernel refuses the map.
     pub fn create() -> Result<Self, LoadError> {
-        Self::with_entries(DEFAULT_ENTRIES)
+        match features::kernel_version() >= GROWS_SINCE {
+            true => Self::with(GROWING, NO_PREALLOC),
+            false => Self::with(FIXED, 0),
+        }
     }
 
     /// An empty set with room for `entries` namespaces.
@@ -32,9 +44,18 @@ impl MntnsFilter {
     /// # Errors
     /// When the kernel refuses the map.
     pub fn with_entries(entries: u32) -> Result<Self, LoadError> {
-        let shape = MapShape { kind: HASH, key: SHAPE.key as u32, value: SHAPE.value as u32, entries, flags: 0 };
+        Self::with(entries, 0)
+    }
+
+    fn with(entries: u32, flags: u32) -> Result<Self, LoadError> {
+        let shape = MapShape { kind: HASH, key: SHAPE.key as u32, value: SHAPE.value as u32, entries, flags };
         let map = maps::create(&NewMap { name: "mntns_filter", shape, ..NewMap::default() });
-        Ok(MntnsFilter { map: map.map_err(|e| LoadError::kernel("create mount namespace filter map".to_owned(), e))? })
+        Ok(MntnsFilter { entries, map: map.map_err(|e| LoadError::kernel("create mount namespace filter map".to_owned(), e))? })
+    }
+
+    /// Namespaces that it has room for.
+    pub fn room(&self) -> u32 {
+        self.entries
     }
 
     /// Lets a mount namespace through. Letting it through twice is the same as once.

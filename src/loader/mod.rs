@@ -35,7 +35,7 @@ use crate::gadget::btf::Places;
 use crate::kernel::limits;
 use attach::{Around, Link};
 pub use error::LoadError;
-pub use filter::{DEFAULT_ENTRIES, MntnsFilter};
+pub use filter::MntnsFilter;
 use hook::Hook;
 use object::LoadedProgram;
 pub use plan::{BURST, ROOM};

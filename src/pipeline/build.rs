@@ -100,7 +100,7 @@ pub fn assemble(
         let batch = Batch::new(schema, BATCH_ROWS, BATCH_BYTES);
         lanes.push(Lane::new(datasource::open(reader), batch, stages, outlets, entry.clone()));
     }
-    let follower = filter.map(|filter| selection::follow(filter, plan, context));
+    let follower = filter.map(|filter| selection::follow(filter, plan, context, entry));
     Ok(Instance::new(plan.name.clone(), loaded, lanes, follower, cover))
 }
 

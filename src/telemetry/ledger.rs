@@ -105,6 +105,29 @@ impl Coverage {
     }
 }
 
+/// The in-kernel filter of a gadget that does not look at everything, in mount namespaces.
+#[derive(Debug, Default)]
+pub struct SelectionGauge {
+    entries: AtomicU64,
+    room: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl SelectionGauge {
+    /// Says how many namespaces are let through, how many could be, and how many found no room.
+    pub fn set(&self, entries: u64, room: u64, refused: u64) {
+        for (gauge, value) in [(&self.entries, entries), (&self.room, room), (&self.refused, refused)] {
+            gauge.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Entries, room and what was refused; `None` for a gadget without such a filter.
+    pub fn get(&self) -> Option<[u64; 3]> {
+        let values = [&self.entries, &self.room, &self.refused].map(|gauge| gauge.load(Ordering::Relaxed));
+        (values[1] > 0).then_some(values)
+    }
+}
+
 /// The counts of one running gadget.
 #[derive(Debug)]
 pub struct GadgetEntry {
@@ -116,6 +139,8 @@ pub struct GadgetEntry {
     pub lost: Counter,
     /// How records of containers got their names.
     pub coverage: Arc<Coverage>,
+    /// What its in-kernel filter holds.
+    pub selection: SelectionGauge,
     /// Records put off until their container has a name.
     waiting: AtomicU64,
     filtered: Mutex<Vec<(Box<str>, Arc<Counter>)>>,
@@ -180,6 +205,7 @@ impl GadgetEntry {
             exporters,
             waiting: self.waiting.load(Ordering::Relaxed),
             coverage: self.coverage.totals(),
+            selection: self.selection.get(),
             lost: self.lost.get(),
             received: self.received.get(),
         }
@@ -252,6 +278,8 @@ pub struct GadgetTotals {
     pub waiting: u64,
     /// How records of containers got their names, each with the value of its label.
     pub coverage: [(&'static str, u64); 3],
+    /// Mount namespaces in its in-kernel filter, how many there is room for, and how many found none.
+    pub selection: Option<[u64; 3]>,
     /// Removed by each operator.
     pub filtered: Vec<(Box<str>, u64)>,
     /// Given up before any exporter, by reason.
@@ -305,6 +333,7 @@ impl Ledger {
             received: Counter::default(),
             lost: Counter::default(),
             coverage: Arc::default(),
+            selection: SelectionGauge::default(),
             waiting: AtomicU64::new(0),
             filtered: Mutex::default(),
             dropped: Dropped::default(),

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
-use std::time::Instant;
 
 use super::Inventory;
 use crate::container::process::{self, CgroupOwner};
@@ -126,7 +125,7 @@ impl Inventory {
     }
 
     fn enter(&self, container: Container, held: Option<process::Held>) -> Owner {
-        self.update(|state| state.seen(container, held, Instant::now())).map_or(Owner::Unknown, Owner::Container)
+        self.update(|state| state.seen(container, held)).map_or(Owner::Unknown, Owner::Container)
     }
 }
 

@@ -31,7 +31,8 @@ struct Slot {
     finished_ns: i64,
     /// Keeps the kernel from giving the mount namespace's number to another one while it still names events.
     held: Option<Held>,
-    aliases: Vec<(u64, Instant)>,
+    /// Further mount namespaces, oldest first.
+    aliases: Vec<u64>,
 }
 
 impl Slot {
@@ -157,15 +158,21 @@ impl State {
 
     /// Notes that a process with mount namespace `container.mntns` belongs to a container whose start was not told yet.
     /// Returns its entry, or `None` when there is no room.
-    pub fn seen(&mut self, container: Container, held: Option<Held>, now: Instant) -> Option<u32> {
+    pub fn seen(&mut self, container: Container, held: Option<Held>) -> Option<u32> {
+        self.vacate(container.mntns, &container.key());
         let key = container.key();
         let container = match self.slots.get(key.as_str()) {
-            Some(slot) if slot.running && slot.entry.container.mntns != 0 => return self.alias(&key, container.mntns, now),
+            Some(slot) if slot.running && slot.entry.container.mntns == container.mntns && slot.entry.container.cgroup_id == 0 => {
+                let mut known = slot.entry.container.clone();
+                merge::cgroup_of(&container, &mut known);
+                known
+            }
+            Some(slot) if slot.running && slot.entry.container.mntns != 0 => return self.alias(&key, container.mntns),
             Some(slot) => merge::process_of(&container.clone(), merge::facts(&slot.entry.container, container, false)),
             None => container,
         };
         let slot = self.put(container, true)?;
-        slot.held = held;
+        slot.held = held.or(slot.held.take());
         slot.ended = None;
         Some(slot.number)
     }
@@ -177,13 +184,32 @@ impl State {
         }
     }
 
-    fn alias(&mut self, key: &str, mntns: u64, now: Instant) -> Option<u32> {
+    fn alias(&mut self, key: &str, mntns: u64) -> Option<u32> {
         let slot = self.slots.get_mut(key)?;
-        if slot.entry.container.mntns != mntns && slot.aliases.len() < MAX_ALIASES && !slot.aliases.iter().any(|a| a.0 == mntns) {
-            slot.aliases.push((mntns, now));
+        if slot.entry.container.mntns != mntns && !slot.aliases.contains(&mntns) {
+            if slot.aliases.len() >= MAX_ALIASES {
+                slot.aliases.remove(0);
+            }
+            slot.aliases.push(mntns);
             self.dirty = true;
         }
         Some(slot.number)
+    }
+
+    /// Notes that the kernel has given a mount namespace's number to a new one: it is nobody's any more but `key`'s.
+    pub fn vacate(&mut self, mntns: u64, key: &str) {
+        let mut stale = Vec::new();
+        for (_, slot) in self.slots.iter_mut().filter(|(other, _)| &***other != key) {
+            let before = slot.aliases.len();
+            slot.aliases.retain(|alias| *alias != mntns);
+            self.dirty |= before != slot.aliases.len();
+            if !slot.running && slot.held.is_none() && slot.entry.container.mntns == mntns && mntns != 0 {
+                stale.push(slot.entry.container.clone());
+            }
+        }
+        for container in stale {
+            self.put(merge::process_of(&Container::default(), container), false);
+        }
     }
 
     /// Notes that a container ended at `unix_ns` (0: unknown). Events from before its last start are ignored.
@@ -257,9 +283,6 @@ impl State {
         // Nobody misses these, so their going is no change.
         self.retired.retain(|(_, _, since)| !over(*since));
         self.slots.retain(|_, slot| {
-            let aliases = slot.aliases.len();
-            slot.aliases.retain(|(_, since)| !over(*since));
-            self.dirty |= aliases != slot.aliases.len();
             match slot.ended {
                 Some(since) if over(since) && !slot.is_known() => {
                     self.retired.push((slot.number, slot.entry.clone(), now));

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Selector;
 use crate::container::Inventory;
@@ -12,22 +13,32 @@ pub struct Follower {
     selector: Selector,
     current: HashSet<u64>,
     generation: Option<u64>,
+    undecided: bool,
 }
 
 impl Follower {
     /// A follower that has seen nothing: its first changes are everything selected.
     pub fn new(inventory: Arc<Inventory>, selector: Selector) -> Self {
-        Follower { inventory, selector, current: HashSet::new(), generation: None }
+        Follower { inventory, selector, current: HashSet::new(), generation: None, undecided: false }
     }
 
     /// Mount namespaces added and removed since the last call. Cheap when the inventory did not change.
-    pub fn changes(&mut self) -> (Vec<u64>, Vec<u64>) {
+    ///
+    /// A container without a name is added once it has one, or at last when none has come for [`crate::container::PATIENCE`]: whether it is wanted
+    /// cannot be told before.
+    pub fn changes(&mut self, now: Instant) -> (Vec<u64>, Vec<u64>) {
         let snapshot = self.inventory.snapshot();
-        if self.generation.replace(snapshot.generation()) == Some(snapshot.generation()) {
+        if self.generation.replace(snapshot.generation()) == Some(snapshot.generation()) && !std::mem::take(&mut self.undecided) {
             return (Vec::new(), Vec::new());
         }
-        let selected = snapshot.running().filter(|c| c.mntns != 0 && self.selector.matches(c)).map(|c| c.mntns);
-        let mut next: HashSet<u64> = selected.collect();
+        let mut next: HashSet<u64> = HashSet::new();
+        for (mntns, entry) in snapshot.namespaces() {
+            if !self.selector.selects_all_containers() && !snapshot.is_settled(entry, now) {
+                self.undecided = true;
+            } else if snapshot.container(entry).is_some_and(|container| self.selector.matches(container)) {
+                next.insert(mntns);
+            }
+        }
         if self.selector.includes_host() && snapshot.host_mntns() != 0 {
             next.insert(snapshot.host_mntns());
         }
@@ -35,5 +46,26 @@ impl Follower {
         let removed = self.current.difference(&next).copied().collect();
         self.current = next;
         (added, removed)
+    }
+
+    /// Whether some container has to be looked at again although nothing may change: after [`crate::container::PATIENCE`] it is taken as it is.
+    pub fn is_undecided(&self) -> bool {
+        self.undecided
+    }
+
+    /// Takes back that a namespace was added, so that the next changes have it again.
+    pub fn refused(&mut self, mntns: u64) {
+        self.current.remove(&mntns);
+        self.undecided = true;
+    }
+
+    /// Mount namespaces that are let through.
+    pub fn len(&self) -> usize {
+        self.current.len()
+    }
+
+    /// Whether nothing is let through.
+    pub fn is_empty(&self) -> bool {
+        self.current.is_empty()
     }
 }

@@ -1,7 +1,7 @@
 //! Selector semantics as documented, and what configurations may hold.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Follower, Selector};
 use crate::container::{Container, Inventory, host_mntns};
@@ -122,16 +122,16 @@ fn follower_tells_differences_only() {
     inventory.insert(container("1", "web", 10));
     inventory.insert(container("2", "db", 20));
     let mut follower = Follower::new(inventory.clone(), selector(serde_json::json!({"names": "web,cache"})));
-    assert_eq!(follower.changes(), (vec![10], vec![]));
-    assert_eq!(follower.changes(), (vec![], vec![]));
+    assert_eq!(follower.changes(Instant::now()), (vec![10], vec![]));
+    assert_eq!(follower.changes(Instant::now()), (vec![], vec![]));
     inventory.insert(container("3", "cache", 30));
-    assert_eq!(follower.changes(), (vec![30], vec![]));
+    assert_eq!(follower.changes(Instant::now()), (vec![30], vec![]));
     inventory.remove("1");
     inventory.remove("2");
     // At once: the grace time is for naming only.
-    assert_eq!(follower.changes(), (vec![], vec![10]));
+    assert_eq!(follower.changes(Instant::now()), (vec![], vec![10]));
     inventory.sweep(Instant::now() + 2 * crate::container::GRACE);
-    assert_eq!(follower.changes(), (vec![], vec![]));
+    assert_eq!(follower.changes(Instant::now()), (vec![], vec![]));
 }
 
 /// `host: true` beside a selector lets the host's mount namespace through.
@@ -139,6 +139,20 @@ fn follower_tells_differences_only() {
 fn follower_includes_the_host() {
     let inventory: Arc<Inventory> = Inventory::new();
     let mut follower = Follower::new(inventory, selector(serde_json::json!({"names": "web", "host": true})));
-    let (added, _) = follower.changes();
+    let (added, _) = follower.changes(Instant::now());
     assert_eq!(added, if host_mntns() == 0 { vec![] } else { vec![host_mntns()] });
+}
+
+/// Whether a container without a name is wanted is decided when it has one, or when none has come in time; one that found no room comes again.
+#[test]
+fn nameless_containers_are_decided_later() {
+    let inventory = Inventory::new();
+    let mut follower = Follower::new(inventory.clone(), selector(serde_json::json!({"names": "!other", "host": false})));
+    let now = Instant::now();
+    inventory.insert(container("1", "", 10));
+    assert_eq!((follower.changes(now), follower.is_undecided()), ((vec![], vec![]), true));
+    assert_eq!(follower.changes(now + Duration::from_secs(2)), (vec![10], vec![]));
+    assert!(!follower.is_undecided());
+    follower.refused(10);
+    assert_eq!(follower.changes(now + Duration::from_secs(2)), (vec![10], vec![]));
 }

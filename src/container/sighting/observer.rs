@@ -112,19 +112,21 @@ impl Observer {
             }
             let (plain, key) = (*plain, container.key());
             self.inventory.update(|state| {
-                state.seen(container, held, Instant::now());
+                state.seen(container, held);
                 if plain {
                     state.confirm(&key);
                 }
             });
             return;
         }
-        let Some(path) = self.inventory.cgroups().path(entered.cgroup) else { return };
-        let Some(mut container) = self.inventory.owner_in(&path, entered.cgroup) else { return };
+        let path = self.inventory.cgroups().path(entered.cgroup);
+        let Some(mut container) = path.and_then(|path| self.inventory.owner_in(&path, entered.cgroup)) else {
+            return self.inventory.update(|state| state.vacate(entered.mntns, ""));
+        };
         let held = entered.fill(&mut container, &self.inventory);
         // Of which nobody knows whether it is the first.
         container.runtime.container_pid = 0;
-        self.inventory.update(|state| state.seen(container, held, Instant::now()));
+        self.inventory.update(|state| state.seen(container, held));
     }
 }
 

@@ -10,8 +10,8 @@ use crate::kernel::bpf::{self, Shape};
 use crate::kernel::ring::RingBuffer;
 use crate::loader::error::LoadError;
 
-/// Bytes of `struct namespace_value`: cgroup, process, whether it is settled.
-const NAMESPACE: Shape = Shape { key: 4, value: 16 };
+/// `struct namespace_value` begins with the cgroup.
+const NAMESPACE: Shape = Shape { key: 4, value: 24 };
 const PROCESS: Shape = Shape { key: 4, value: 8 };
 const LOST: Shape = Shape { key: 4, value: 8 };
 
@@ -77,7 +77,7 @@ impl KernelTable for Table {
     }
 
     fn cgroup_of_namespace(&self, mntns: u64) -> Option<u64> {
-        let value = self.look_up::<16>("namespaces", NAMESPACE, u32::try_from(mntns).ok()?)?;
+        let value = self.look_up::<24>("namespaces", NAMESPACE, u32::try_from(mntns).ok()?)?;
         value.first_chunk().map(|cgroup| u64::from_ne_bytes(*cgroup))
     }
 

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::names::Answer;
 
-const SLOTS: usize = 256;
+/// Twice as many containers as a large node has, in 32 KiB.
+const SLOTS: usize = 1024;
 /// How long an answer that a process gave, or failed to give, is kept.
 const MOMENT: Duration = Duration::from_millis(100);
 /// Processes looked into per [`MOMENT`]: a program that makes namespaces in a loop must not slow the events of all others.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::cache::Cache;
 use crate::batch::UNKNOWN_ENTRY;
-use crate::container::{Inventory, ProcessOwner, Snapshot};
+use crate::container::{Inventory, Naming, ProcessOwner, Snapshot};
 
 /// What is known of the name behind an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -144,10 +144,10 @@ impl<'a> Names<'a> {
     }
 
     fn answer(&self, entry: u32) -> Answer {
-        let class = match (self.snapshot.is_named(entry), self.snapshot.is_settled(entry, self.now)) {
-            (true, _) => Class::Named,
-            (false, true) => Class::Unnamed,
-            (false, false) => Class::Pending,
+        let class = match self.snapshot.naming(entry, self.now) {
+            Naming::Named => Class::Named,
+            Naming::Open => Class::Pending,
+            Naming::Nameless => Class::Unnamed,
         };
         Answer { entry, class }
     }

@@ -74,9 +74,14 @@ pub(super) fn facts(old: &Container, new: Container, wins: bool) -> Container {
 pub(super) fn process_of(process: &Container, mut container: Container) -> Container {
     container.runtime.container_pid = process.runtime.container_pid;
     (container.mntns, container.netns, container.host_network) = (process.mntns, process.netns, process.host_network);
+    cgroup_of(process, &mut container);
+    container
+}
+
+/// Gives `container` the cgroup of `process`.
+pub(super) fn cgroup_of(process: &Container, container: &mut Container) {
     container.cgroup_path.clone_from(&process.cgroup_path);
     container.cgroup_id = process.cgroup_id;
     container.cgroup_v1.clone_from(&process.cgroup_v1);
     container.cgroup_v2.clone_from(&process.cgroup_v2);
-    container
 }

@@ -33,9 +33,7 @@ impl State {
         // Later insertions win: ended ones first, and by age among equals.
         slots.sort_unstable_by_key(|(_, s)| (s.running, s.number));
         for (_, slot) in &slots {
-            for (mntns, _) in &slot.aliases {
-                snapshot.mntns.insert(*mntns, slot.number);
-            }
+            snapshot.mntns.extend(slot.aliases.iter().map(|mntns| (*mntns, slot.number)));
         }
         for (key, slot) in slots {
             add(&mut snapshot, key, slot);
