@@ -94,8 +94,11 @@ impl fmt::Display for Diff {
             }
         }
         parts.push(format!("kept {}", self.keep.len()));
-        if self.service || self.runtimes {
-            parts.push("`service` and `runtimes` take effect at the next start".to_owned());
+        if self.runtimes {
+            parts.push("other runtimes are followed".to_owned());
+        }
+        if self.service {
+            parts.push("`service` takes effect at the next start".to_owned());
         }
         f.write_str(&parts.join("; "))
     }

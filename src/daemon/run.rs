@@ -137,6 +137,9 @@ impl Daemon {
             }
             Err(error) => Err(DaemonError::System { doing: "read the configuration".to_owned(), source: error.into() }),
         };
+        if result.is_ok() {
+            self.services.follow(&self.running.plan().runtimes).await;
+        }
         self.services.reloaded(result.is_ok());
         memory::trim();
         self.publish(Phase::Running);

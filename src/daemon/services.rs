@@ -12,16 +12,17 @@ use super::overview::Overview;
 use crate::admin::{self, ExporterHealth, GadgetHealth, GadgetState, Phase, Reloads, Report, RuntimeHealth, StatusSource};
 use crate::config::{OwnProtocol, OwnTelemetry, Plan};
 use crate::container::Inventory;
-use crate::container::runtime::{self, RuntimeState};
 use crate::container::sighting::Wanted;
+use crate::container::runtime::{self, Followed, RuntimeState};
 use crate::exporter::listeners::Listeners;
 use crate::kernel::clock;
 use crate::loader::containers;
 use crate::telemetry::{Ledger, logging::Logging, otel};
 
-/// The running services. Their settings hold for the life of the process; a reload does not change them.
+/// The running services. A reload changes which runtimes are followed; all other settings hold for the life of the process.
 pub(super) struct Services {
     inventory: Arc<Inventory>,
+    followed: Followed,
     report: Arc<Mutex<Report>>,
     /// Kept open for as long as pages are served from them.
     _sockets: Vec<Arc<TcpListener>>,
@@ -56,10 +57,15 @@ impl Services {
             sockets.push(socket);
         }
         watch_containers(inventory, &plan.runtimes, cancel);
-        runtime::follow(inventory, &plan.runtimes, cancel);
+        let followed = Followed::new(inventory, &plan.runtimes, cancel);
         let otel = plan.service.otlp.as_ref().and_then(|settings| own_telemetry(settings, ledger, logging));
         let timeout = plan.service.shutdown_timeout;
-        Ok(Services { inventory: inventory.clone(), report, _sockets: sockets, _tasks: tasks, otel, timeout })
+        Ok(Services { inventory: inventory.clone(), followed, report, _sockets: sockets, _tasks: tasks, otel, timeout })
+    }
+
+    /// Follows other runtimes, when others are wanted.
+    pub(super) async fn follow(&mut self, wanted: &runtime::Settings) {
+        self.followed.change(wanted).await;
     }
 
     /// Name of each container runtime, and where it is.

@@ -136,6 +136,12 @@ impl Inventory {
         self.runtimes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Forgets how a runtime was doing: nobody asks it any more.
+    pub(super) fn forget_runtime(&self, name: &str, socket: &Path) {
+        let mut all = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|status| status.name != name || status.socket != socket);
+    }
+
     /// Notes how a runtime is doing. One status per name and socket.
     pub fn set_runtime(&self, status: RuntimeStatus) {
         let mut all = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,10 @@ mod bounds;
 pub mod containerd;
 pub mod cri;
 pub mod docker;
+mod engine;
+mod followed;
 mod grpc;
+pub mod podman;
 mod reason;
 mod reconnect;
 mod settings;
@@ -17,10 +20,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use engine::Engine;
+pub use followed::Followed;
 pub use settings::{Containerd, Protocol, Settings};
 pub use sockets::{CONTAINERD, CRIO, DOCKER, Daemon, PODMAN};
 
 use super::inventory::Inventory;
+use super::keeper;
 
 /// How a runtime is doing, for the health page and `list-containers`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,47 +63,14 @@ pub struct Unreachable {
 
 /// Keeps the containers of all wanted runtimes in the inventory until cancelled. Call it within a runtime of tokio.
 pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
-    let by_cri = |kind: cri::Kind, socket: &PathBuf| {
-        tokio::spawn(cri::follow(inventory.clone(), kind, socket.clone(), cancel.clone()));
-    };
-    let internal = settings.protocol == Protocol::Internal;
-    match &settings.docker {
-        Some(socket) if internal => drop(tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()))),
-        Some(socket) => by_cri(cri::DOCKER, socket),
-        None => {}
-    }
-    match &settings.containerd {
-        Some(wanted) if internal => drop(tokio::spawn(containerd::follow(inventory.clone(), wanted.clone(), cancel.clone()))),
-        Some(wanted) => by_cri(cri::CONTAINERD, &wanted.socket),
-        None => {}
-    }
-    if let Some(socket) = &settings.crio {
-        by_cri(cri::CRIO, socket);
-    }
+    tokio::spawn(keeper::keep(inventory.clone(), settings.clone(), cancel.clone()));
+    settings.engines().for_each(|engine| engine.follow(inventory, cancel));
 }
 
-/// Reads the containers of all wanted runtimes into the inventory once. Gives those that could not be asked.
+/// Reads the containers of all wanted runtimes into the inventory once, all at the same time. Gives those that could not be asked.
 pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreachable> {
-    let mut unreachable = Vec::new();
-    let mut note = |name, socket: &PathBuf, failure: Option<String>| {
-        unreachable.extend(failure.map(|reason| Unreachable { name, socket: socket.clone(), reason }));
-    };
-    let by_cri = async |kind: cri::Kind, socket: &PathBuf| cri::list(inventory, kind, socket).await.err().map(|e| e.full());
-    let internal = settings.protocol == Protocol::Internal;
-    match &settings.docker {
-        Some(socket) if internal => note(docker::NAME, socket, docker::list(inventory, socket).await.err().map(|e| e.full())),
-        Some(socket) => note(docker::NAME, socket, by_cri(cri::DOCKER, socket).await),
-        None => {}
-    }
-    match &settings.containerd {
-        Some(wanted) if internal => {
-            note(containerd::NAME, &wanted.socket, containerd::list(inventory, wanted).await.err().map(|e| e.full()));
-        }
-        Some(wanted) => note(containerd::NAME, &wanted.socket, by_cri(cri::CONTAINERD, &wanted.socket).await),
-        None => {}
-    }
-    if let Some(socket) = &settings.crio {
-        note(CRIO.name, socket, by_cri(cri::CRIO, socket).await);
-    }
-    unreachable
+    keeper::list(inventory, settings);
+    let engines: Vec<Engine> = settings.engines().collect();
+    let asked = engines.iter().map(|engine| async { engine.list(inventory).await.err().map(|reason| engine.unreachable(reason)) });
+    futures::future::join_all(asked).await.into_iter().flatten().collect()
 }

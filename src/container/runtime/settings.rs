@@ -1,6 +1,8 @@
 //! Which runtimes are asked, and where they listen. What is `None` is not asked at all.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use super::sockets::{CONTAINERD, CRIO, DOCKER, PODMAN};
 
 /// See the module. Paths are the host's: they are looked up below `HOST_ROOT`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +30,28 @@ impl Settings {
             .into_iter()
             .filter(|wanted| *wanted)
             .count()
+    }
+
+    /// The same, each daemon by itself; what needs no daemon comes first.
+    pub(super) fn parts(&self) -> Vec<Settings> {
+        let bare = || Settings { protocol: self.protocol, ..Settings::default() };
+        let mut parts = vec![Settings { oci: self.oci, systemd: self.systemd, ..Settings::default() }];
+        parts.extend(self.docker.iter().map(|socket| Settings { docker: Some(socket.clone()), ..bare() }));
+        parts.extend(self.podman.iter().map(|socket| Settings { podman: Some(socket.clone()), ..Settings::default() }));
+        parts.extend(self.containerd.iter().map(|wanted| Settings { containerd: Some(wanted.clone()), ..bare() }));
+        parts.extend(self.crio.iter().map(|socket| Settings { crio: Some(socket.clone()), ..Settings::default() }));
+        parts
+    }
+
+    /// Name and socket of the first daemon.
+    pub(super) fn daemon(&self) -> Option<(&'static str, &Path)> {
+        let all = [
+            (DOCKER.name, self.docker.as_deref()),
+            (PODMAN.name, self.podman.as_deref()),
+            (CONTAINERD.name, self.containerd.as_ref().map(|wanted| wanted.socket.as_path())),
+            (CRIO.name, self.crio.as_deref()),
+        ];
+        all.into_iter().find_map(|(name, socket)| Some((name, socket?)))
     }
 }
 

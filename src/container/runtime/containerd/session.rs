@@ -1,7 +1,6 @@
 //! One connection to containerd: from the first listing to the end of its event stream.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use super::events::{self, Event, What};
 use super::ids::Ids;
 use super::{NAME, bundle};
 use crate::container::inventory::Inventory;
-use crate::container::process;
+use crate::container::process::{self, Held};
 use crate::container::record::Container;
 use crate::container::runtime::grpc::{Events, GrpcError};
 use crate::kernel::procfs;
@@ -42,7 +41,7 @@ struct First {
 struct Ready {
     container: Container,
     /// Whether it runs, and what keeps its mount namespace.
-    held: Option<Option<OwnedFd>>,
+    held: Option<Option<Held>>,
 }
 
 /// A connection.

@@ -1,7 +1,6 @@
 //! One connection to a runtime: from the first listing to the end of its answers.
 
 use std::collections::{HashMap, HashSet};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -216,7 +215,7 @@ impl<'a> Session<'a> {
 
     /// Writes a record, with its process if that can be looked at; whether it could.
     fn write(&self, mut record: Container, pid: u32, running: bool) -> bool {
-        let held: Option<Option<OwnedFd>> = if pid == 0 { None } else { process::inspect(&mut record, pid).ok() };
+        let held = if pid == 0 { None } else { process::inspect(&mut record, pid).ok() };
         // cri-dockerd does not tell the process, so the runtime's word is all there is.
         let told = pid == 0 && running;
         let done = held.is_some() || told;

@@ -24,6 +24,15 @@ pub enum DockerError {
         #[source]
         source: Box<bollard::errors::Error>,
     },
+    /// Podman's own API could not be asked, or answered something else.
+    #[error("{doing}")]
+    Own {
+        /// What was asked.
+        doing: &'static str,
+        /// What went wrong.
+        #[source]
+        source: std::io::Error,
+    },
     /// The engine closed its stream of events.
     #[error("event stream ended")]
     EventsEnded,

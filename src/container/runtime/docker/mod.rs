@@ -1,8 +1,10 @@
-//! Docker: lists the engine's containers, then follows its events. Without an engine it waits for one to appear.
+//! Engines that speak Docker's API: lists the engine's containers, then follows its events. Without an engine it waits for one to appear.
 
 mod client;
 mod convert;
 mod error;
+mod following;
+mod libpod;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -18,8 +20,7 @@ use session::Session;
 
 use super::Protocol;
 use super::reconnect::{self, Client, Link};
-use super::sockets::DOCKER;
-use crate::container::early;
+use super::sockets::{DOCKER, PODMAN};
 use crate::container::inventory::Inventory;
 
 /// The name of this runtime.
@@ -28,43 +29,65 @@ pub const NAME: &str = DOCKER.name;
 /// Environment variable that names the socket when the configuration does not.
 pub const SOCKET_VARIABLE: &str = DOCKER.variable;
 
+/// Whose engine it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// Docker itself.
+    Docker,
+    /// Podman's service, which also has an API of its own.
+    Podman,
+}
+
+impl Engine {
+    fn name(self) -> &'static str {
+        match self {
+            Engine::Docker => DOCKER.name,
+            Engine::Podman => PODMAN.name,
+        }
+    }
+}
+
 /// The socket to use: the configured one, else the environment's, else the default.
 pub fn socket_path(configured: Option<&Path>) -> PathBuf {
     DOCKER.socket_path(configured, Protocol::Internal)
 }
 
-/// Keeps the containers of the engine behind `socket` in the inventory until cancelled.
+/// Keeps the containers of the Docker engine behind `socket` in the inventory until cancelled.
 ///
 /// An engine that is not there is logged once and waited for; after it comes back the inventory is compared with it.
 pub async fn follow(inventory: Arc<Inventory>, socket: PathBuf, cancel: CancellationToken) {
-    // Without an override the path is the host's: below HOST_ROOT when we run in a container.
-    let socket = crate::kernel::host_path(&socket);
-    let link = Link::new(&inventory, NAME, &socket);
-    tokio::select! {
-        () = cancel.cancelled() => {}
-        () = early::watch(&inventory) => {}
-        () = reconnect::run(&Engine, &link) => {}
-    }
+    follow_engine(Engine::Docker, inventory, socket, cancel).await;
 }
 
-/// Reads the engine's containers into the inventory once.
+/// Reads the Docker engine's containers into the inventory once.
 ///
 /// # Errors
 /// When the engine cannot be reached or gives no usable answer.
 pub async fn list(inventory: &Inventory, socket: &Path) -> Result<(), DockerError> {
-    Session::open(inventory, &crate::kernel::host_path(socket)).await?.synchronize().await
+    list_engine(Engine::Docker, inventory, socket).await
 }
 
-struct Engine;
+/// [`follow`] for any engine.
+pub(super) async fn follow_engine(engine: Engine, inventory: Arc<Inventory>, socket: PathBuf, cancel: CancellationToken) {
+    // Without an override the path is the host's: below HOST_ROOT when we run in a container.
+    let socket = crate::kernel::host_path(&socket);
+    let link = Link::new(&inventory, engine.name(), &socket);
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = reconnect::run(&engine, &link) => {}
+    }
+}
+
+/// [`list`] for any engine.
+pub(super) async fn list_engine(engine: Engine, inventory: &Inventory, socket: &Path) -> Result<(), DockerError> {
+    Session::open(engine, inventory, &crate::kernel::host_path(socket)).await?.read_all().await
+}
 
 impl Client for Engine {
     async fn session(&self, link: &Link<'_>) -> String {
-        let connected = async { Session::open(link.inventory, link.socket).await?.start().await };
-        match connected.await {
-            Ok(mut following) => {
-                link.connected();
-                following.run().await.full()
-            }
+        let started = async { Session::open(*self, link.inventory, link.socket).await?.start().await };
+        match started.await {
+            Ok(following) => following.run(|| link.connected()).await.full(),
             Err(error) => error.full(),
         }
     }
