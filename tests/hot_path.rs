@@ -55,8 +55,11 @@ fn chain(inventory: &Arc<Inventory>) -> (Vec<Box<dyn Operator>>, Arc<Schema>) {
     let mut gadget = gadget::open(&image::open("trace_open").unwrap(), "opens").unwrap();
     let mut schema: SchemaBuilder = gadget.sources.remove(0).schema;
     let condition = json!("error != \"EACCES\" && proc.comm startsWith \"s\" && fname matches \"^/[a-z]+\"");
-    let mut operators: Vec<Box<dyn Operator>> =
-        vec![Box::new(Format::new()), Box::new(Enrich::new(inventory.clone(), Default::default())), (filter::KIND.build)(&condition).unwrap()];
+    let mut operators: Vec<Box<dyn Operator>> = vec![
+        Box::new(Format::new()),
+        Box::new(Enrich::new(inventory.clone(), Default::default())),
+        (filter::KIND.build)(&condition).unwrap(),
+    ];
     operators.iter_mut().for_each(|operator| operator.bind(&mut schema).unwrap());
     (operators, schema.finish())
 }

@@ -86,7 +86,8 @@ impl Opened {
 
     /// The fields of one data source behind all operators.
     fn bind(&self, mut schema: SchemaBuilder, operators: &[OperatorPlan]) -> Result<Arc<Schema>, (Option<usize>, BindError)> {
-        let mut builtin: [Box<dyn Operator>; 2] = [Box::new(Format::new()), Box::new(Enrich::new(self.inventory.clone(), Default::default()))];
+        let mut builtin: [Box<dyn Operator>; 2] =
+            [Box::new(Format::new()), Box::new(Enrich::new(self.inventory.clone(), Default::default()))];
         for operator in &mut builtin {
             operator.bind(&mut schema).map_err(|error| (None, error))?;
         }

@@ -2,7 +2,7 @@
 //! namespace is there already. Engines tell of a start too late for containers that live some milliseconds.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;

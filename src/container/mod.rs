@@ -11,12 +11,12 @@ pub mod oci;
 mod process;
 mod record;
 pub mod runtime;
-pub mod sighting;
 mod selector;
+pub mod sighting;
 mod snapshot;
-mod units;
 #[cfg(test)]
 mod tests;
+mod units;
 
 pub use dictionary::Attribute;
 pub use inventory::{GRACE, Inventory, InventoryStats, MAX_CONTAINERS, Owner as ProcessOwner};

@@ -28,7 +28,10 @@ pub(super) fn list(inventory: &Inventory) {
     let mut looked_at = 0;
     while let Some((folder, depth)) = folders.pop() {
         looked_at += 1;
-        if depth > 0 && let Some(path) = below(mount, &folder) && cgroupfs::is_populated(&folder) {
+        if depth > 0
+            && let Some(path) = below(mount, &folder)
+            && cgroupfs::is_populated(&folder)
+        {
             note(inventory, cgroupfs::id_of(&folder).unwrap_or(0), &path);
         }
         if depth < DEPTH && looked_at < MOST {

@@ -6,4 +6,4 @@ pub mod otel;
 pub mod process;
 pub mod terminal;
 
-pub use ledger::{Coverage, Counter, DropReason, ExporterEntry, ExporterTotals, GadgetEntry, GadgetTotals, Ledger, SelectionGauge};
+pub use ledger::{Counter, Coverage, DropReason, ExporterEntry, ExporterTotals, GadgetEntry, GadgetTotals, Ledger, SelectionGauge};

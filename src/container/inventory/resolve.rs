@@ -40,7 +40,9 @@ impl Inventory {
             return self.entry_in(path.as_deref().unwrap_or_default(), cgroup);
         }
         match procfs::cgroups(pid) {
-            Ok(lines) => process::paths(&lines).iter().map(|path| self.entry_in(path, 0)).find(|o| *o != Owner::Host).unwrap_or(Owner::Host),
+            Ok(lines) => {
+                process::paths(&lines).iter().map(|path| self.entry_in(path, 0)).find(|o| *o != Owner::Host).unwrap_or(Owner::Host)
+            }
             Err(_) => Owner::Unknown,
         }
     }
@@ -81,7 +83,9 @@ impl Inventory {
                 return Owner::Container(entry);
             }
         }
-        if pid != 0 && let Some(owner) = self.by_files(mntns, pid) {
+        if pid != 0
+            && let Some(owner) = self.by_files(mntns, pid)
+        {
             return owner;
         }
         self.by_table(mntns)
@@ -98,7 +102,9 @@ impl Inventory {
         if procfs::namespace_inode(pid, "mnt").ok()? != mntns {
             return None;
         }
-        let Some(mut container) = process::paths(&lines).into_iter().find_map(|path| self.owner_in(path, 0)) else { return Some(Owner::Host) };
+        let Some(mut container) = process::paths(&lines).into_iter().find_map(|path| self.owner_in(path, 0)) else {
+            return Some(Owner::Host);
+        };
         let held = process::inspect(&mut container, pid).ok()?;
         if container.mntns != mntns {
             return None;

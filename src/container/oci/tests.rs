@@ -24,7 +24,9 @@ fn command_lines() {
         let found = parse(&line(text)).unwrap_or_else(|| panic!("{text}"));
         assert_eq!((found.id.as_str(), found.name.as_str(), found.bundle.as_deref()), (id, name, bundle.map(Path::new)), "{text}");
     }
-    for text in ["runc start web", "runc", "runc create", "runc --root", "runc exec web sh", "runc init", "conmon --version", "", "runc run ../x"] {
+    for text in
+        ["runc start web", "runc", "runc create", "runc --root", "runc exec web sh", "runc init", "conmon --version", "", "runc run ../x"]
+    {
         assert_eq!(parse(&line(text)), None, "{text}");
     }
     assert_eq!(parse(b"runc\0run\0\xff\xfe\0"), None);

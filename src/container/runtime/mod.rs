@@ -2,6 +2,8 @@
 
 mod bounds;
 pub mod containerd;
+pub mod cri;
+mod daemons;
 pub mod docker;
 mod followed;
 mod grpc;
@@ -34,6 +36,8 @@ pub struct RuntimeStatus {
     pub socket: PathBuf,
     /// Whether it can be heard.
     pub state: RuntimeState,
+    /// Since when, in seconds since the Unix epoch. Another reason for waiting is no other state.
+    pub since_s: u64,
 }
 
 /// Whether a runtime can be heard.
@@ -61,37 +65,11 @@ pub struct Unreachable {
 /// Keeps the containers of all wanted runtimes in the inventory until cancelled. Call it within a runtime of tokio.
 pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
     tokio::spawn(keeper::keep(inventory.clone(), settings.clone(), cancel.clone()));
-    follow_daemons(inventory, settings, cancel);
-}
-
-fn follow_daemons(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
-    if let Some(socket) = &settings.docker {
-        tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()));
-    }
-    if let Some(socket) = &settings.podman {
-        tokio::spawn(podman::follow(inventory.clone(), socket.clone(), cancel.clone()));
-    }
-    if let Some(wanted) = &settings.containerd {
-        tokio::spawn(containerd::follow(inventory.clone(), wanted.clone(), cancel.clone()));
-    }
+    daemons::follow(inventory, settings, cancel);
 }
 
 /// Reads the containers of all wanted runtimes into the inventory once, all at the same time. Gives those that could not be asked.
 pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreachable> {
     keeper::list(inventory, settings);
-    let note = |name, socket: &PathBuf, failure: Option<String>| failure.map(|reason| Unreachable { name, socket: socket.clone(), reason });
-    let docker = async {
-        let socket = settings.docker.as_ref()?;
-        note(docker::NAME, socket, docker::list(inventory, socket).await.err().map(|e| e.full()))
-    };
-    let podman = async {
-        let socket = settings.podman.as_ref()?;
-        note(podman::NAME, socket, podman::list(inventory, socket).await.err().map(|e| e.full()))
-    };
-    let containerd = async {
-        let wanted = settings.containerd.as_ref()?;
-        note(containerd::NAME, &wanted.socket, containerd::list(inventory, wanted).await.err().map(|e| e.full()))
-    };
-    let (docker, podman, containerd) = tokio::join!(docker, podman, containerd);
-    [docker, podman, containerd].into_iter().flatten().collect()
+    daemons::list(inventory, settings).await
 }

@@ -67,7 +67,10 @@ fn report_lost(table: &Table, inventory: &Inventory, before: u64) -> u64 {
     let lost = table.lost();
     if lost > before {
         inventory.count_missed(lost - before);
-        tracing::warn!(records = lost - before, "too much came at once to be noted, some containers are named by their runtime's word only");
+        tracing::warn!(
+            records = lost - before,
+            "too much came at once to be noted, some containers are named by their runtime's word only"
+        );
     }
     lost
 }

@@ -24,9 +24,7 @@ pub fn sighting(record: &[u8]) -> Option<Sighting> {
         CGROUP_MADE => Sighting::CgroupMade { id: cgroup, path: String::from_utf8_lossy(text).into_owned() },
         CGROUP_REMOVED => Sighting::CgroupRemoved { id: cgroup },
         CGROUP_EMPTY => Sighting::CgroupEmpty { id: cgroup },
-        NAMESPACE_SEEN | NAMESPACE_SETTLED => {
-            Sighting::Namespace { mntns, netns, pid, parent, cgroup, settled: kind == NAMESPACE_SETTLED }
-        }
+        NAMESPACE_SEEN | NAMESPACE_SETTLED => Sighting::Namespace { mntns, netns, pid, parent, cgroup, settled: kind == NAMESPACE_SETTLED },
         RUNTIME_STARTED => Sighting::Runtime { pid, mntns, arguments: text.to_vec() },
         _ => return None,
     })
