@@ -21,6 +21,9 @@ pub use value::{Value, unsigned};
 /// The dictionary entry of a row about which nothing is known.
 pub const UNKNOWN_ENTRY: u32 = 0;
 
+/// Bytes that keeping a row takes beside its own.
+pub const DEFERRED_OVERHEAD: usize = 64;
+
 /// How often the rows of a batch have been looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Round {
@@ -146,8 +149,8 @@ impl Batch {
 
     /// Puts a row off until later: it is taken out here and will come again in another batch. False when there is no room to keep it.
     pub fn defer(&mut self, row: usize) -> bool {
-        let needed = self.row(row).len();
-        let Some(left) = self.room.checked_sub(needed).filter(|_| needed > 0) else { return false };
+        let needed = self.row(row).len() + DEFERRED_OVERHEAD;
+        let Some(left) = self.room.checked_sub(needed).filter(|_| row < self.len()) else { return false };
         self.room = left;
         self.selection.remove(row);
         self.deferred.push(row as u32);

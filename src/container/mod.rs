@@ -3,7 +3,6 @@
 //! Runtimes write through [`Inventory`]; everybody else reads an immutable [`Snapshot`], loaded once per batch.
 
 pub mod dictionary;
-mod early;
 mod hash;
 mod inventory;
 mod keeper;

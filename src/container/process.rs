@@ -126,12 +126,6 @@ impl CgroupOwner {
     }
 }
 
-/// The container a cgroup's folder belongs to.
-pub fn owner_of(cgroup: &Path) -> Option<CgroupOwner> {
-    let name = |path: &Path| path.file_name().and_then(|n| n.to_str()).map(str::to_owned);
-    owner(&cgroup.parent().and_then(name).unwrap_or_default(), &name(cgroup)?)
-}
-
 /// The paths of a process's cgroups that may name its container, version 2 first.
 pub(super) fn paths(lines: &[CgroupLine]) -> Vec<&str> {
     let unified = lines.iter().filter(|l| l.hierarchy == 0);

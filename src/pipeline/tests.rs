@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::lane::{Lane, Outlet, Stage, Turn};
 use super::pacer::Pacer;
-use crate::batch::{Batch, FieldSpec, GadgetIdentity, Kind, Schema, SchemaBuilder, Source, SourceKind};
+use crate::batch::{Batch, DEFERRED_OVERHEAD, FieldSpec, GadgetIdentity, Kind, Round, Schema, SchemaBuilder, Source, SourceKind};
 use crate::component::{BindError, ExportError, Exporter, Operator};
+use crate::container::PATIENCE;
 use crate::datasource::{Datasource, DatasourceError, Progress, Wakeup};
 use crate::telemetry::{DropReason, ExporterEntry, Ledger};
 
@@ -124,4 +126,84 @@ fn an_idle_worker_waits_to_be_woken_and_a_busy_one_pauses_longer_while_the_ring_
     assert!(filling.windows(2).all(|w| w[0] >= w[1]), "{filling:?}");
     assert!(filling.last() < Some(&Duration::from_millis(1)));
     assert_eq!(pacer.after(0, 0), None);
+}
+
+/// Puts every third number off until told that they may go, or until the last round.
+struct Patient(Arc<AtomicBool>);
+
+impl Operator for Patient {
+    fn bind(&mut self, _: &mut SchemaBuilder) -> Result<(), BindError> {
+        Ok(())
+    }
+
+    fn process(&mut self, batch: &mut Batch) {
+        if self.0.load(Ordering::Relaxed) || batch.round() == Round::Last {
+            return;
+        }
+        for row in 0..batch.len() {
+            if batch.row(row).first().is_some_and(|n| n % 3 == 0) {
+                batch.defer(row);
+            }
+        }
+    }
+}
+
+fn patient_lane(ledger: &Ledger, numbers: u32) -> (Lane, Arc<AtomicBool>) {
+    let entry = ledger.gadget("numbers");
+    let go = Arc::new(AtomicBool::new(false));
+    let good = entry.exporter("good");
+    let outlets = vec![Outlet::new(Box::new(Sometimes { entry: good.clone(), refuse: false, batches: 0 }), good)];
+    let patient = Stage::new(Box::new(Patient(go.clone())), entry.filtered_by("patient"));
+    let stages = vec![patient, Stage::new(Box::new(Even), entry.filtered_by("even"))];
+    let source = Numbers { left: (0..numbers).collect(), lost: 0, broken: false };
+    (Lane::new(Box::new(source), Batch::new(schema(), 10, 1 << 20), stages, outlets, entry), go)
+}
+
+/// What waits is neither lost nor filtered: the ledger closes while it does, and each record is delivered once when it may go on.
+#[test]
+fn waiting_records_are_in_the_ledger() {
+    let ledger = Ledger::default();
+    let (mut lane, go) = patient_lane(&ledger, 96);
+    lane.turn(Turn::Poll).unwrap();
+    let totals = ledger.totals().remove(0);
+    assert_eq!((totals.received, totals.waiting, totals.filtered_total()), (96, 32, 32));
+    assert!(totals.closes() && lane.is_waiting(), "{totals:?}");
+    go.store(true, Ordering::Relaxed);
+    std::thread::sleep(Duration::from_millis(11));
+    lane.turn(Turn::Poll).unwrap();
+    let totals = ledger.totals().remove(0);
+    assert_eq!((totals.received, totals.waiting, totals.filtered_total(), totals.exporters[0].delivered), (96, 0, 48, 48));
+    assert!(totals.closes() && !lane.is_waiting(), "{totals:?}");
+}
+
+/// At the end nothing waits longer than it would have anyway, and all of it goes on.
+#[test]
+fn a_drain_waits_for_a_bounded_time() {
+    let ledger = Ledger::default();
+    let (mut lane, _) = patient_lane(&ledger, 30);
+    let began = Instant::now();
+    lane.turn(Turn::Poll).unwrap();
+    lane.turn(Turn::Drain).unwrap();
+    let took = began.elapsed();
+    assert!(took >= PATIENCE && took < PATIENCE * 2, "{took:?}");
+    let totals = ledger.totals().remove(0);
+    assert_eq!((totals.waiting, totals.exporters[0].delivered), (0, 15));
+    assert!(totals.closes());
+}
+
+/// There is a bound to what waits; what finds no room goes on at once.
+#[test]
+fn waiting_has_a_bound() {
+    let ledger = Ledger::default();
+    let entry = ledger.gadget("numbers");
+    let good = entry.exporter("good");
+    let outlets = vec![Outlet::new(Box::new(Sometimes { entry: good.clone(), refuse: false, batches: 0 }), good)];
+    let stages = vec![Stage::new(Box::new(Patient(Arc::default())), entry.filtered_by("patient"))];
+    let source = Numbers { left: std::iter::repeat_n(3, 200_000).collect(), lost: 0, broken: false };
+    let mut lane = Lane::new(Box::new(source), Batch::new(schema(), 4096, 1 << 20), stages, outlets, entry);
+    lane.turn(Turn::Poll).unwrap();
+    let totals = ledger.totals().remove(0);
+    let room = (8 << 20) / (4 + DEFERRED_OVERHEAD as u64);
+    assert_eq!((totals.waiting, totals.exporters[0].delivered), (room, 200_000 - room));
+    assert!(totals.closes());
 }

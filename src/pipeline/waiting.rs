@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, Round};
+use crate::batch::{Batch, DEFERRED_OVERHEAD, Round};
 use crate::container::PATIENCE;
 
-/// Bytes of records that one data source may have waiting.
+/// Bytes of records that one data source may have waiting, what keeping them takes included.
 const ROOM: usize = 8 << 20;
 /// From one look to the next, while something waits.
 pub(super) const RETRY: Duration = Duration::from_millis(10);
@@ -55,7 +55,7 @@ impl Waiting {
         batch.begin(if is_last { Round::Last } else { Round::Again }, self.room());
         while until.len() < left && !batch.is_full() {
             let Some(record) = self.records.pop_front_if(|record| (record.until <= now) == is_last) else { break };
-            self.bytes -= record.bytes.len();
+            self.bytes -= record.bytes.len() + DEFERRED_OVERHEAD;
             batch.push(&record.bytes);
             until.push(record.until);
         }
@@ -68,7 +68,7 @@ impl Waiting {
     pub fn keep(&mut self, batch: &Batch, before: &[Instant], now: Instant) {
         for row in batch.deferred() {
             let bytes: Box<[u8]> = batch.row(*row as usize).into();
-            self.bytes += bytes.len();
+            self.bytes += bytes.len() + DEFERRED_OVERHEAD;
             let until = before.get(*row as usize).copied().unwrap_or(now + PATIENCE);
             self.records.push_back(Record { bytes, until });
         }

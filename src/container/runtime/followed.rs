@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Settings, daemons, keeper};
+use super::{Settings, keeper};
 use crate::container::inventory::Inventory;
 
 /// How long a client may take to notice that it is to end.
@@ -49,7 +49,7 @@ impl Followed {
     fn start(&mut self, part: Settings) {
         let cancel = self.cancel.child_token();
         match part.daemon() {
-            Some(_) => daemons::follow(&self.inventory, &part, &cancel),
+            Some(_) => part.engines().for_each(|engine| engine.follow(&self.inventory, &cancel)),
             None => drop(tokio::spawn(keeper::keep(self.inventory.clone(), part.clone(), cancel.clone()))),
         }
         self.running.push((part, cancel));

@@ -3,8 +3,8 @@
 mod bounds;
 pub mod containerd;
 pub mod cri;
-mod daemons;
 pub mod docker;
+mod engine;
 mod followed;
 mod grpc;
 pub mod podman;
@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use engine::Engine;
 pub use followed::Followed;
 pub use settings::{Containerd, Protocol, Settings};
 pub use sockets::{CONTAINERD, CRIO, DOCKER, Daemon, PODMAN};
@@ -65,11 +66,13 @@ pub struct Unreachable {
 /// Keeps the containers of all wanted runtimes in the inventory until cancelled. Call it within a runtime of tokio.
 pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
     tokio::spawn(keeper::keep(inventory.clone(), settings.clone(), cancel.clone()));
-    daemons::follow(inventory, settings, cancel);
+    settings.engines().for_each(|engine| engine.follow(inventory, cancel));
 }
 
 /// Reads the containers of all wanted runtimes into the inventory once, all at the same time. Gives those that could not be asked.
 pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreachable> {
     keeper::list(inventory, settings);
-    daemons::list(inventory, settings).await
+    let engines: Vec<Engine> = settings.engines().collect();
+    let asked = engines.iter().map(|engine| async { engine.list(inventory).await.err().map(|reason| engine.unreachable(reason)) });
+    futures::future::join_all(asked).await.into_iter().flatten().collect()
 }

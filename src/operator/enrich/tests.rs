@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Enrich;
 use super::cache::Cache;
 use super::names::{Answer, Class};
-use crate::batch::{Batch, FieldSpec, GadgetIdentity, Kind, Round, Schema, SchemaBuilder, Source, SourceKind, Value};
+use crate::batch::{Batch, DEFERRED_OVERHEAD, FieldSpec, GadgetIdentity, Kind, Round, Schema, SchemaBuilder, Source, SourceKind, Value};
 use crate::component::Operator;
 use crate::container::sighting::KernelTable;
 use crate::container::{Container, Inventory, host_mntns};
@@ -199,7 +199,7 @@ fn nameless_rows_wait_for_their_name() {
     let (mut operator, schema) = bound_counting(&inventory, &counts);
     inventory.insert(container("1", "", 10, 0));
     let mut batch = Batch::new(schema.clone(), 100, 10_000);
-    batch.begin(Round::First, 40);
+    batch.begin(Round::First, 2 * (16 + DEFERRED_OVERHEAD) + 8);
     (0..3).for_each(|_| push(&mut batch, 10, 0, 0));
     push(&mut batch, host_mntns(), 0, 0);
     operator.process(&mut batch);
@@ -209,7 +209,7 @@ fn nameless_rows_wait_for_their_name() {
     assert_eq!(coverage(&counts), [0, 0, 1]);
     inventory.insert(container("1", "web", 10, 0));
     batch.clear();
-    batch.begin(Round::Again, 40);
+    batch.begin(Round::Again, 1000);
     push(&mut batch, 10, 0, 0);
     operator.process(&mut batch);
     assert_eq!((names(&batch), batch.deferred().len(), unresolved(&batch, 0)), (vec!["web".to_owned()], 0, None));

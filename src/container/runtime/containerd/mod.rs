@@ -4,7 +4,6 @@ mod api;
 mod bundle;
 mod events;
 mod extension;
-mod ids;
 mod messages;
 mod session;
 #[cfg(test)]

@@ -9,11 +9,10 @@ use futures::StreamExt;
 
 use super::api::Api;
 use super::events::{self, Event, What};
-use super::ids::Ids;
 use super::{NAME, bundle};
 use crate::container::inventory::Inventory;
 use crate::container::process::{self, Held};
-use crate::container::record::Container;
+use crate::container::record::{self, Container};
 use crate::container::runtime::grpc::{Events, GrpcError};
 use crate::kernel::procfs;
 
@@ -51,16 +50,15 @@ pub(super) struct Session<'a> {
     /// Namespaces that are wanted; all when empty.
     wanted: &'a [String],
     api: Api,
-    ids: Ids,
 }
 
 impl<'a> Session<'a> {
     pub async fn open(inventory: &'a Inventory, socket: &'a Path, wanted: &'a [String]) -> Result<Self, GrpcError> {
-        Ok(Session { inventory, socket, wanted, api: Api::connect(socket).await?, ids: Ids::default() })
+        Ok(Session { inventory, socket, wanted, api: Api::connect(socket).await? })
     }
 
     /// Subscribes to the events, then lists: nothing falls between the two.
-    pub async fn start(mut self) -> Result<Following<'a>, GrpcError> {
+    pub async fn start(self) -> Result<Following<'a>, GrpcError> {
         let mut events = self.api.events();
         let mut backlog = VecDeque::new();
         {
@@ -82,7 +80,7 @@ impl<'a> Session<'a> {
     }
 
     /// Makes the inventory agree with containerd's lists.
-    pub async fn synchronize(&mut self) -> Result<(), GrpcError> {
+    pub async fn synchronize(&self) -> Result<(), GrpcError> {
         let namespaces = if self.wanted.is_empty() { self.api.namespaces().await? } else { self.wanted.to_vec() };
         let (mut listed, mut running, mut ready) = (HashSet::new(), HashSet::new(), Vec::new());
         for namespace in &namespaces {
@@ -95,14 +93,13 @@ impl<'a> Session<'a> {
                 let digest = digests.get(&container.runtime.container_image_name).cloned().unwrap_or_default();
                 container.runtime.container_image_digest = digest;
                 let item = self.prepare(namespace, container, task.map(|pid| First { pid, unix_ns: 0, bundle: String::new() }));
-                listed.insert(item.container.runtime.container_id.clone());
+                listed.insert(item.container.key());
                 if task.is_some() {
-                    running.insert(item.container.runtime.container_id.clone());
+                    running.insert(item.container.key());
                 }
                 ready.push(item);
             }
         }
-        self.ids.retain(|id| listed.contains(id));
         let now = Instant::now();
         self.inventory.update(|state| state.retain(NAME, &listed, &running, now));
         self.write(ready);
@@ -110,9 +107,9 @@ impl<'a> Session<'a> {
     }
 
     /// Completes a record by what is known of its first process.
-    fn prepare(&mut self, namespace: &str, mut container: Container, first: Option<First>) -> Ready {
+    fn prepare(&self, namespace: &str, mut container: Container, first: Option<First>) -> Ready {
         let id = container.runtime.container_id.clone();
-        container.runtime.container_id = self.ids.of(namespace, &id);
+        container.namespace = namespace.to_owned();
         let told = first.as_ref().map(|first| first.bundle.clone()).filter(|bundle| !bundle.is_empty());
         container.bundle = told.or_else(|| bundle::find(self.socket, namespace, &id)).unwrap_or_default();
         let Some(First { pid, unix_ns, .. }) = first.filter(|first| first.pid != 0) else { return Ready { container, held: None } };
@@ -126,14 +123,14 @@ impl<'a> Session<'a> {
 
     /// When the inventory thinks that this very process was started.
     fn started_at(&self, container: &Container) -> Option<i64> {
-        let known = self.known(&container.runtime.container_id)?;
+        let known = self.known(&container.key())?;
         let same = known.runtime.container_pid == container.runtime.container_pid && known.mntns == container.mntns;
         Some(known.runtime.container_started_at).filter(|ns| same && *ns != 0)
     }
 
-    fn known(&self, id: &str) -> Option<Container> {
+    fn known(&self, key: &str) -> Option<Container> {
         let snapshot = self.inventory.snapshot();
-        snapshot.by_id(id).and_then(|entry| snapshot.container(entry)).cloned()
+        snapshot.by_id(key).and_then(|entry| snapshot.container(entry)).cloned()
     }
 
     /// Writes containers to the inventory, all in one change.
@@ -149,7 +146,7 @@ impl<'a> Session<'a> {
         });
     }
 
-    async fn handle(&mut self, event: Event) -> Result<(), GrpcError> {
+    async fn handle(&self, event: Event) -> Result<(), GrpcError> {
         let Event { namespace, id, what, unix_ns } = event;
         if !self.wanted.is_empty() && !self.wanted.contains(&namespace) {
             return Ok(());
@@ -158,26 +155,26 @@ impl<'a> Session<'a> {
         match what {
             What::Recorded => {
                 // A record may change while the container runs: nerdctl keeps names there.
-                let key = self.ids.of(&namespace, &id);
+                let key = record::key(&namespace, &id);
                 let known = self.known(&key).filter(|known| known.runtime.container_pid != 0);
                 let first = known.map(|known| First { pid: known.runtime.container_pid, unix_ns: 0, bundle: known.bundle });
                 self.look_up(&namespace, &id, first).await?;
             }
             What::Running { pid, bundle } => self.look_up(&namespace, &id, Some(First { pid, unix_ns, bundle })).await?,
             What::Ended => {
-                let key = self.ids.of(&namespace, &id);
+                let key = record::key(&namespace, &id);
                 self.inventory.update(|state| state.end(&key, unix_ns, now));
             }
             What::Deleted if namespace == DOCKERS => {}
             What::Deleted => {
-                let key = self.ids.release(&namespace, &id);
+                let key = record::key(&namespace, &id);
                 self.inventory.update(|state| state.forget(&key, now));
             }
         }
         Ok(())
     }
 
-    async fn look_up(&mut self, namespace: &str, id: &str, first: Option<First>) -> Result<(), GrpcError> {
+    async fn look_up(&self, namespace: &str, id: &str, first: Option<First>) -> Result<(), GrpcError> {
         let mut container = match self.api.container(namespace, id).await {
             Ok(Some(container)) => container,
             Ok(None) => return Ok(()),

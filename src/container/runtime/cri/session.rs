@@ -13,7 +13,7 @@ use super::look::{self, Found};
 use super::messages::{self, Event, Sandbox, Told, Version};
 use super::{Kind, convert};
 use crate::container::inventory::Inventory;
-use crate::container::process::{self, Held};
+use crate::container::process;
 use crate::container::record::Container;
 use crate::container::runtime::bounds;
 use crate::container::runtime::grpc::{Events, GrpcError};
@@ -215,7 +215,7 @@ impl<'a> Session<'a> {
 
     /// Writes a record, with its process if that can be looked at; whether it could.
     fn write(&self, mut record: Container, pid: u32, running: bool) -> bool {
-        let held: Option<Option<Held>> = if pid == 0 { None } else { process::inspect(&mut record, pid).ok() };
+        let held = if pid == 0 { None } else { process::inspect(&mut record, pid).ok() };
         // cri-dockerd does not tell the process, so the runtime's word is all there is.
         let told = pid == 0 && running;
         let done = held.is_some() || told;

@@ -21,7 +21,6 @@ use session::Session;
 use super::Protocol;
 use super::reconnect::{self, Client, Link};
 use super::sockets::{DOCKER, PODMAN};
-use crate::container::early;
 use crate::container::inventory::Inventory;
 
 /// The name of this runtime.
@@ -75,7 +74,6 @@ pub(super) async fn follow_engine(engine: Engine, inventory: Arc<Inventory>, soc
     let link = Link::new(&inventory, engine.name(), &socket);
     tokio::select! {
         () = cancel.cancelled() => {}
-        () = early::watch(&inventory) => {}
         () = reconnect::run(&engine, &link) => {}
     }
 }
