@@ -24,6 +24,7 @@ pub fn full(report: &Report) -> impl IntoResponse + use<> {
     let body = json!({
         "status": health, "version": env!("CARGO_PKG_VERSION"), "start_unix_seconds": started,
         "gadgets": report.gadgets, "exporters": exporters, "runtimes": report.runtimes,
+        "containers": report.containers,
     });
     answer(matches!(health, Health::Ok | Health::Degraded), &body)
 }

@@ -107,8 +107,19 @@ fn state(report: &Report) -> Vec<Metric> {
         connected.integer(&[("runtime", &runtime.name)], u64::from(runtime.connected));
     }
     let mut metrics = vec![running, failing, queued, limit, connected];
+    metrics.extend(containers(report));
     metrics.extend(reloads(report));
     metrics
+}
+
+fn containers(report: &Report) -> [Metric; 3] {
+    let mut running = gauge("gadgetry_containers_running", "Containers that run");
+    running.integer(&[], report.containers.running);
+    let mut kept = gauge("gadgetry_containers_kept", "Containers in the inventory: running, stopped, over since a short time");
+    kept.integer(&[], report.containers.kept);
+    let mut refused = counter("gadgetry_containers_refused", "Containers that the inventory had no room for");
+    refused.integer(&[], report.containers.refused);
+    [running, kept, refused]
 }
 
 fn reloads(report: &Report) -> [Metric; 3] {

@@ -18,7 +18,9 @@ use axum::routing::get;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use report::{ExporterHealth, GadgetHealth, GadgetState, Health, Phase, Reloads, Report, RuntimeHealth, StatusSource};
+pub use report::{
+    Containers, ExporterHealth, GadgetHealth, GadgetState, Health, Phase, Reloads, Report, RuntimeHealth, RuntimeState, StatusSource,
+};
 
 use crate::exporter::prometheus::server;
 use crate::telemetry::Ledger;

@@ -32,6 +32,8 @@ pub struct Report {
     pub exporters: Vec<ExporterHealth>,
     /// Every configured container runtime.
     pub runtimes: Vec<RuntimeHealth>,
+    /// The containers that are known.
+    pub containers: Containers,
     /// Reloads of the configuration.
     pub reloads: Reloads,
 }
@@ -76,8 +78,40 @@ pub struct ExporterHealth {
 pub struct RuntimeHealth {
     /// For instance `docker`.
     pub name: String,
+    /// Path of its socket.
+    pub socket: String,
     /// Whether events arrive.
     pub connected: bool,
+    /// How it is doing.
+    pub state: RuntimeState,
+    /// Why it cannot be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when it is doing so, in seconds since the Unix epoch.
+    pub since_unix_seconds: u64,
+}
+
+/// How a container runtime is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeState {
+    /// It is asked for the first time.
+    Connecting,
+    /// Its events arrive.
+    Connected,
+    /// It cannot be reached; tried again and again.
+    Waiting,
+}
+
+/// The containers that are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Containers {
+    /// That run.
+    pub running: u64,
+    /// That are kept in mind: running, stopped, over since a short time.
+    pub kept: u64,
+    /// That were not taken in since the start because too many were there.
+    pub refused: u64,
 }
 
 /// Reloads of the configuration since the start.

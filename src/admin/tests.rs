@@ -22,13 +22,20 @@ fn ledger() -> Arc<Ledger> {
     ledger
 }
 
+fn runtime(name: &str, state: RuntimeState, reason: Option<&str>) -> RuntimeHealth {
+    let connected = state == RuntimeState::Connected;
+    let (socket, reason) = (format!("/run/{name}.sock"), reason.map(str::to_owned));
+    RuntimeHealth { name: name.to_owned(), socket, connected, state, reason, since_unix_seconds: 1_600_000_000 }
+}
+
 fn report() -> Report {
     let status = ExporterStatus { destination: "/x".to_owned(), queue_bytes: 5, queue_limit: 100, failing: None };
     Report {
         phase: Phase::Running,
         gadgets: vec![GadgetHealth { name: "execs".to_owned(), state: GadgetState::Running, error: None }],
         exporters: vec![ExporterHealth { id: "file/audit".to_owned(), status }],
-        runtimes: vec![RuntimeHealth { name: "docker".to_owned(), connected: true }],
+        runtimes: vec![runtime("docker", RuntimeState::Connected, None), runtime("podman", RuntimeState::Waiting, Some("no such file"))],
+        containers: Containers { running: 3, kept: 5, refused: 1 },
         reloads: Reloads { succeeded: 1, failed: 2, last_unix_seconds: 1.5e9, last_succeeded: true },
     }
 }
@@ -63,6 +70,11 @@ async fn every_term_of_the_ledger_is_a_metric() {
         "gadgetry_exporter_in_flight{gadget=\"execs\",exporter=\"file/audit\"} 2\n",
         "gadgetry_exporter_queue_bytes{exporter=\"file/audit\"} 5\n",
         "gadgetry_exporter_queue_limit_bytes{exporter=\"file/audit\"} 100\n",
+        "gadgetry_runtime_connected{runtime=\"docker\"} 1\n",
+        "gadgetry_runtime_connected{runtime=\"podman\"} 0\n",
+        "gadgetry_containers_running 3\n",
+        "gadgetry_containers_kept 5\n",
+        "gadgetry_containers_refused_total 1\n",
         "gadgetry_config_reloads_total{result=\"failure\"} 2\n",
         "gadgetry_config_last_reload_timestamp_seconds 1500000000.0\n",
     ] {
@@ -105,6 +117,11 @@ async fn health_pages_tell_collecting_from_failing() {
     let json: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &json["status"], &json["exporters"][0]["failing"]), (200, &"degraded".into(), &"connection refused".into()));
     assert_eq!(json["gadgets"][0]["state"], "running");
+    let docker = serde_json::json!({
+        "name": "docker", "socket": "/run/docker.sock", "connected": true, "state": "connected", "since_unix_seconds": 1_600_000_000,
+    });
+    assert_eq!((&json["runtimes"][0], &json["runtimes"][1]["reason"]), (&docker, &"no such file".into()));
+    assert_eq!(json["containers"], serde_json::json!({"running": 3, "kept": 5, "refused": 1}));
     now.gadgets[0] = GadgetHealth { name: "execs".to_owned(), state: GadgetState::Failed, error: Some("no BTF".to_owned()) };
     *cell.lock().unwrap() = now;
     let (status, body) = get(address, "/").await;

@@ -66,6 +66,7 @@ pub struct Snapshot {
     pub(super) cgroups: NumberMap<u64, u32>,
     pub(super) keys: HashMap<Arc<str>, u32>,
     pub(super) running: Vec<u32>,
+    pub(super) ended: Vec<u32>,
 }
 
 impl Snapshot {
@@ -158,6 +159,11 @@ impl Snapshot {
     pub(super) fn running_or_sandbox(&self) -> impl Iterator<Item = &Container> {
         let sandboxes = self.keys.values().filter_map(|entry| self.container(*entry)).filter(|c| c.sandbox && c.mntns != 0);
         self.running().chain(sandboxes)
+    }
+
+    /// Containers that ran and ended within the grace time, in no order.
+    pub fn ended(&self) -> impl Iterator<Item = &Container> {
+        self.ended.iter().filter_map(|entry| self.container(*entry))
     }
 
     /// The containers that run now, in no order.

@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::DaemonError;
 use super::overview::Overview;
-use crate::admin::{self, ExporterHealth, GadgetHealth, GadgetState, Phase, Reloads, Report, RuntimeHealth, StatusSource};
+use crate::admin::{self, Containers, ExporterHealth, GadgetHealth, GadgetState, Phase, Reloads, Report, RuntimeHealth, StatusSource};
 use crate::config::{OwnProtocol, OwnTelemetry, Plan};
 use crate::container::Inventory;
+use crate::container::runtime::{self, Followed, RuntimeState, RuntimeStatus};
 use crate::container::sighting::Wanted;
-use crate::container::runtime::{self, Followed, RuntimeState};
 use crate::exporter::listeners::Listeners;
 use crate::kernel::clock;
 use crate::loader::containers;
@@ -70,7 +70,7 @@ impl Services {
 
     /// Name of each container runtime, and where it is.
     pub(super) fn runtimes(&self) -> Vec<(String, String)> {
-        let place = |r: &crate::container::runtime::RuntimeStatus| match &r.state {
+        let place = |r: &RuntimeStatus| match &r.state {
             RuntimeState::Connecting => format!("{} (connecting)", r.socket.display()),
             RuntimeState::Connected => r.socket.display().to_string(),
             RuntimeState::Waiting(why) => format!("{} (waiting for it: {why})", r.socket.display()),
@@ -95,14 +95,14 @@ impl Services {
             error: (!g.running).then(|| "its worker ended".to_owned()),
         });
         let exporters = overview.exporters.iter().map(|(id, status)| ExporterHealth { id: id.clone(), status: status.clone() });
-        let runtimes = self.inventory.runtimes();
-        let runtimes = runtimes.iter().map(|r| RuntimeHealth { name: r.name.to_owned(), connected: r.state == RuntimeState::Connected });
+        let stats = self.inventory.stats();
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         *report = Report {
             phase,
             gadgets: gadgets.collect(),
             exporters: exporters.collect(),
-            runtimes: runtimes.collect(),
+            runtimes: self.inventory.runtimes().iter().map(runtime_health).collect(),
+            containers: Containers { running: stats.running as u64, kept: stats.kept as u64, refused: stats.refused },
             reloads: report.reloads,
         };
     }
@@ -120,6 +120,22 @@ pub(super) fn watch_containers(inventory: &Arc<Inventory>, settings: &runtime::S
     if let Err(error) = containers::watch(inventory, wanted, cancel) {
         let error = &error as &dyn std::error::Error;
         tracing::warn!(error, "the kernel cannot be watched for containers, those that end at once may stay unnamed");
+    }
+}
+
+fn runtime_health(status: &RuntimeStatus) -> RuntimeHealth {
+    let (state, reason) = match &status.state {
+        RuntimeState::Connecting => (admin::RuntimeState::Connecting, None),
+        RuntimeState::Connected => (admin::RuntimeState::Connected, None),
+        RuntimeState::Waiting(reason) => (admin::RuntimeState::Waiting, Some(reason.clone())),
+    };
+    RuntimeHealth {
+        name: status.name.to_owned(),
+        socket: status.socket.display().to_string(),
+        connected: status.state == RuntimeState::Connected,
+        state,
+        reason,
+        since_unix_seconds: status.since_s,
     }
 }
 

@@ -205,7 +205,8 @@ fn changes_of_runtimes_are_told_once() {
     let (mut told, flags) = (Reachability::default(), args(&[]).runtimes);
     let mut update = |state: RuntimeState| {
         let mut err = Vec::new();
-        told.update(&[RuntimeStatus { name: "docker", socket: "/nonexistent/d.sock".into(), state }], &flags, &mut err).unwrap();
+        told.update(&[RuntimeStatus { name: "docker", socket: "/nonexistent/d.sock".into(), state, since_s: 0 }], &flags, &mut err)
+            .unwrap();
         String::from_utf8(err).unwrap()
     };
     let waiting = || RuntimeState::Waiting("gone".to_owned());
@@ -235,6 +236,12 @@ fn watch_tells_each_once() {
     inventory.remove("3");
     inventory.remove("1");
     assert_eq!(update(now), [told("CREATED", "3"), told("DELETED", "3"), told("DELETED", "1")]);
+    assert_eq!(update(now), []);
+    let mut quick = container("4", "quick");
+    quick.runtime.container_started_at = 5;
+    inventory.insert(quick);
+    inventory.remove("4");
+    assert_eq!(update(now), [told("CREATED", "4"), told("DELETED", "4")]);
     assert_eq!(update(now), []);
 }
 

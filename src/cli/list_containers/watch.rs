@@ -1,6 +1,6 @@
 //! `--watch`: containers as they start and end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -59,42 +59,54 @@ fn an_event(args: &ListContainers, event: &'static str, mut container: Container
     Event { timestamp: utc_now(), event, container }
 }
 
-/// What was printed as created, and what waits to be.
+/// What was printed as created, and what waits to be. By the containers' keys.
 #[derive(Default)]
 pub(super) struct Shown {
     printed: BTreeMap<String, Container>,
     pending: BTreeMap<String, (Instant, Container)>,
+    /// What ended and was told, as long as the inventory has it.
+    over: BTreeSet<String>,
 }
 
 impl Shown {
-    /// The events between what was shown and what runs now.
+    /// The events between what was shown and what is now. A container that came and went in between has both of its own.
     pub fn update(&mut self, inventory: &Inventory, now: Instant) -> Vec<(&'static str, Container)> {
         let snapshot = inventory.snapshot();
-        let running: BTreeMap<&str, &Container> = snapshot.running().map(|c| (c.runtime.container_id.as_str(), c)).collect();
-        let mut events = Vec::new();
-        for (id, container) in &running {
-            if self.printed.contains_key(*id) {
+        let running: BTreeMap<String, &Container> = snapshot.running().map(|c| (c.key(), c)).collect();
+        let mut created: Vec<Container> = Vec::new();
+        for (key, container) in &running {
+            if self.printed.contains_key(key) {
                 continue;
             }
-            let since = self.pending.get(*id).map_or(now, |(since, _)| *since);
-            let complete = container.runtime.container_pid != 0 && !container.runtime.container_name.is_empty();
+            let since = self.pending.get(key).map_or(now, |(since, _)| *since);
+            let complete = container.runtime.container_pid != 0 && container.is_named();
             if complete || now.saturating_duration_since(since) >= PATIENCE {
-                self.pending.remove(*id);
-                self.printed.insert((*id).to_owned(), (*container).clone());
-                events.push(("CREATED", (*container).clone()));
+                self.pending.remove(key);
+                self.over.remove(key);
+                self.printed.insert(key.clone(), (*container).clone());
+                created.push((*container).clone());
             } else {
-                self.pending.insert((*id).to_owned(), (since, (*container).clone()));
+                self.pending.insert(key.clone(), (since, (*container).clone()));
             }
         }
-        // What ended may have been named in the meantime.
-        let last = |id: &str, known: Container| snapshot.by_id(id).and_then(|entry| snapshot.container(entry)).cloned().unwrap_or(known);
-        let is_over = |id: &String| !running.contains_key(id.as_str());
-        for (id, (_, container)) in self.pending.extract_if(.., |id, _| is_over(id)) {
-            let container = last(&id, container);
-            events.extend([("CREATED", container.clone()), ("DELETED", container)]);
+        super::sort(&mut created);
+        let mut events: Vec<_> = created.into_iter().map(|container| ("CREATED", container)).collect();
+        let ended: BTreeMap<String, &Container> = snapshot.ended().map(|c| (c.key(), c)).collect();
+        // It may have been named or renamed since.
+        let last = |key: &str, known: Container| snapshot.by_id(key).and_then(|entry| snapshot.container(entry)).cloned().unwrap_or(known);
+        let quick = self.pending.extract_if(.., |key, _| !running.contains_key(key)).map(|(key, (_, container))| (key, container));
+        let unseen = ended.iter().map(|(key, container)| (key.clone(), (*container).clone()));
+        for (key, container) in quick.chain(unseen) {
+            if !running.contains_key(&key) && !self.printed.contains_key(&key) && self.over.insert(key.clone()) {
+                let container = last(&key, container);
+                events.extend([("CREATED", container.clone()), ("DELETED", container)]);
+            }
         }
-        let over = self.printed.extract_if(.., |id, _| is_over(id));
-        events.extend(over.map(|(id, container)| ("DELETED", last(&id, container))));
+        for (key, container) in self.printed.extract_if(.., |key, _| !running.contains_key(key)) {
+            events.push(("DELETED", last(&key, container)));
+            self.over.insert(key);
+        }
+        self.over.retain(|key| ended.contains_key(key));
         events
     }
 }

@@ -3,6 +3,7 @@
 mod resolve;
 mod state;
 
+use std::mem;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -142,11 +143,16 @@ impl Inventory {
         all.retain(|status| status.name != name || status.socket != socket);
     }
 
-    /// Notes how a runtime is doing. One status per name and socket.
-    pub fn set_runtime(&self, status: RuntimeStatus) {
+    /// Notes how a runtime is doing. One status per name and socket; it keeps its time as long as its kind of state does not change.
+    pub fn set_runtime(&self, mut status: RuntimeStatus) {
         let mut all = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
         match all.iter_mut().find(|s| s.name == status.name && s.socket == status.socket) {
-            Some(known) => *known = status,
+            Some(known) => {
+                if mem::discriminant(&known.state) == mem::discriminant(&status.state) {
+                    status.since_s = known.since_s;
+                }
+                *known = status;
+            }
             None => all.push(status),
         }
     }

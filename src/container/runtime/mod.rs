@@ -37,6 +37,8 @@ pub struct RuntimeStatus {
     pub socket: PathBuf,
     /// Whether it can be heard.
     pub state: RuntimeState,
+    /// Since when, in seconds since the Unix epoch. Another reason for waiting is no other state.
+    pub since_s: u64,
 }
 
 /// Whether a runtime can be heard.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{RuntimeState, RuntimeStatus};
 use crate::container::inventory::Inventory;
+use crate::kernel::clock;
 
 /// First and longest pause between attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -49,15 +50,21 @@ impl<'a> Link<'a> {
     }
 
     fn ended(&self, reason: String) {
-        self.connected.store(false, Ordering::Relaxed);
+        let was_connected = self.connected.swap(false, Ordering::Relaxed);
         if !self.waiting.swap(true, Ordering::Relaxed) {
-            tracing::warn!(runtime = self.name, socket = %self.socket.display(), error = reason, "runtime cannot be reached, waiting for it");
+            let socket = self.socket.display();
+            match was_connected || self.socket.exists() {
+                true => tracing::warn!(runtime = self.name, %socket, error = reason, "runtime cannot be reached, waiting for it"),
+                // All runtimes are asked unless told otherwise, and few machines have more than one.
+                false => tracing::debug!(runtime = self.name, %socket, "runtime is not there, waiting for it"),
+            }
         }
         self.report(RuntimeState::Waiting(reason));
     }
 
     fn report(&self, state: RuntimeState) {
-        self.inventory.set_runtime(RuntimeStatus { name: self.name, socket: self.socket.to_owned(), state });
+        let since_s = clock::unix_now() / 1_000_000_000;
+        self.inventory.set_runtime(RuntimeStatus { name: self.name, socket: self.socket.to_owned(), state, since_s });
     }
 
     /// Lets go of what ended. While nobody tells, looks for what ended itself.

@@ -93,6 +93,9 @@ fn add(snapshot: &mut Snapshot, key: &Arc<str>, slot: &Slot) {
     if slot.running && !container.sandbox {
         snapshot.running.push(slot.number);
     }
+    if slot.ended.is_some() && !slot.running && !container.sandbox && container.runtime.container_started_at != 0 {
+        snapshot.ended.push(slot.number);
+    }
     // A pod's own container counts more than its pause container; what shares one is put in its place afterwards.
     let is_taken = || container.sandbox && snapshot.netns.contains_key(&container.netns);
     if container.netns != 0 && !container.host_network && !is_taken() {
