@@ -5,6 +5,7 @@ use crate::component::{BindError, Operator};
 pub mod enrich;
 pub mod filter;
 pub mod format;
+pub mod select;
 
 /// An operator that configurations can name: a row of the table in `components.rs`.
 pub struct OperatorKind {

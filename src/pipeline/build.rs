@@ -17,7 +17,7 @@ use crate::datasource;
 use crate::gadget::{self, Gadget};
 use crate::image::Images;
 use crate::loader::{self, MntnsFilter, SocketFields};
-use crate::operator::{enrich::Enrich, format::Format};
+use crate::operator::{enrich::Enrich, format::Format, select::Select};
 use crate::telemetry::{GadgetEntry, Ledger};
 
 /// Rows per batch: enough to amortise what is done per batch, few enough to stay in the cache.
@@ -132,8 +132,12 @@ fn chain(
     inventory: &Arc<Inventory>,
     entry: &GadgetEntry,
 ) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
-    let mut operators: Vec<(&str, Box<dyn Operator>)> =
-        vec![("format", Box::new(format)), ("enrich", Box::new(Enrich::new(inventory.clone(), entry.coverage.clone())))];
+    let selects = !plan.containers.is_everything();
+    let enrich = Enrich::new(inventory.clone(), entry.coverage.clone()).thorough(selects);
+    let mut operators: Vec<(&str, Box<dyn Operator>)> = vec![("format", Box::new(format)), ("enrich", Box::new(enrich))];
+    if selects {
+        operators.push(("containers", Box::new(Select::new(inventory.clone(), plan.containers.clone()))));
+    }
     let operator_error = |operator: &str, source| PipelineError::Operator {
         gadget: plan.name.clone(),
         operator: operator.to_owned(),

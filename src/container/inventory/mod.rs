@@ -91,6 +91,11 @@ impl Inventory {
         self.update(|state| state.start(container, None));
     }
 
+    /// Adds a container that only the kernel has told of so far. For watchers of one's own: tests, benches.
+    pub fn note_seen(&self, container: Container) {
+        self.update(|state| state.seen(container, None));
+    }
+
     /// Notes that the container with this key ended; it still names events for [`GRACE`].
     pub fn remove(&self, key: &str) {
         self.update(|state| state.forget(key, Instant::now()));
