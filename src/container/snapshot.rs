@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub(super) node: Arc<str>,
     pub(super) entries: NumberMap<u32, Arc<Entry>>,
     pub(super) mntns: NumberMap<u64, u32>,
+    /// Mount namespaces of containers that ended and that nothing keeps: the kernel may have given their numbers to new ones.
+    pub(super) doubtful: HashSet<u64>,
     pub(super) netns: NumberMap<u64, u32>,
     pub(super) cgroups: NumberMap<u64, u32>,
     pub(super) keys: HashMap<Arc<str>, u32>,
@@ -86,6 +88,11 @@ impl Snapshot {
     /// The entry of the container with this mount namespace.
     pub fn by_mntns(&self, mntns: u64) -> Option<u32> {
         self.mntns.get(&mntns).copied()
+    }
+
+    /// Whether the kernel may have given this number to another mount namespace meanwhile, so that it has to be asked.
+    pub fn is_doubtful(&self, mntns: u64) -> bool {
+        self.doubtful.contains(&mntns)
     }
 
     /// The entry of the container with this network namespace; of several, what they have in common.

@@ -5,6 +5,7 @@
 mod support;
 
 mod bad_input;
+mod churn;
 mod containers;
 mod exporters;
 mod gadgets;

@@ -1,6 +1,7 @@
 //! What the integration tests share: a running collector, its files and pages, a storm of opens.
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
+pub mod containerd;
 pub mod docker;
 pub mod receivers;
 

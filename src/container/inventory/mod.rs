@@ -179,12 +179,15 @@ impl Inventory {
     pub(super) fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut state);
+        // Dropped at the very end: outside of the lock, and when everybody can know.
+        let _released = state.take_released();
         if state.take_dirty() {
             // Published under the lock, so that generations reach readers in order.
             let generation = self.published.load().generation() + 1;
             self.published.store(Arc::new(state.snapshot(generation)));
             self.changed.send_replace(generation);
         }
+        drop(state);
         result
     }
 }

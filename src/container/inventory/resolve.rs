@@ -33,9 +33,8 @@ impl Inventory {
 
     /// Whose a process is, by its cgroup alone: for namespaces that are shared.
     pub fn resolve_process(&self, pid: u32) -> Owner {
-        let table = self.table.get();
-        table.iter().for_each(|table| table.catch_up());
-        if let Some(cgroup) = table.and_then(|table| table.cgroup_of_process(pid)) {
+        self.catch_up();
+        if let Some(cgroup) = self.table.get().and_then(|table| table.cgroup_of_process(pid)) {
             let path = self.cgroups().path(cgroup);
             return self.entry_in(path.as_deref().unwrap_or_default(), cgroup);
         }
@@ -76,9 +75,14 @@ impl Inventory {
         known.map_or(Owner::Host, Owner::Container)
     }
 
+    /// Takes in everything that the kernel's watcher has told until now.
+    pub fn catch_up(&self) {
+        self.table.get().iter().for_each(|table| table.catch_up());
+    }
+
     fn look_up(&self, mntns: u64, pid: u32) -> Owner {
-        if let Some(table) = self.table.get() {
-            table.catch_up();
+        if self.table.get().is_some() {
+            self.catch_up();
             if let Some(entry) = self.snapshot().by_mntns(mntns) {
                 return Owner::Container(entry);
             }

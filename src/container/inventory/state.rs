@@ -53,6 +53,8 @@ pub(in crate::container) struct State {
     shared: HashMap<u64, Shared>,
     /// Replaced and removed entries, for batches whose first rows were named before the change and the last after it.
     retired: Vec<(u32, Arc<Entry>, Instant)>,
+    /// Namespaces whose numbers may be given to others as soon as nobody reads here any more whose they were.
+    released: Vec<Held>,
     next: u32,
     refused: u64,
     dirty: bool,
@@ -68,6 +70,7 @@ impl State {
             pods: Pods::default(),
             shared: HashMap::new(),
             retired: Vec::new(),
+            released: Vec::new(),
             next: UNNAMED_ENTRY + 1,
             refused: 0,
             dirty: false,
@@ -76,6 +79,11 @@ impl State {
 
     pub fn take_dirty(&mut self) -> bool {
         std::mem::take(&mut self.dirty)
+    }
+
+    /// What has to be let go once the state is published: before that, a new namespace would be taken for an old one.
+    pub fn take_released(&mut self) -> Vec<Held> {
+        std::mem::take(&mut self.released)
     }
 
     pub fn running(&self) -> usize {
@@ -149,11 +157,11 @@ impl State {
             }
             None => container,
         };
-        if let Some(slot) = self.put(container, true) {
-            slot.rank = slot.rank.max(rank);
-            slot.ended = None;
-            slot.held = held.or(slot.held.take());
-        }
+        let Some(slot) = self.put(container, true) else { return };
+        slot.rank = slot.rank.max(rank);
+        slot.ended = None;
+        let old = held.and_then(|held| slot.held.replace(held));
+        self.released.extend(old);
     }
 
     /// Notes that a process with mount namespace `container.mntns` belongs to a container whose start was not told yet.
@@ -172,9 +180,11 @@ impl State {
             None => container,
         };
         let slot = self.put(container, true)?;
-        slot.held = held.or(slot.held.take());
+        let number = slot.number;
         slot.ended = None;
-        Some(slot.number)
+        let old = held.and_then(|held| slot.held.replace(held));
+        self.released.extend(old);
+        Some(number)
     }
 
     /// Notes that a container nobody manages runs: what its bundle and the kernel say is all there will ever be.
@@ -286,6 +296,7 @@ impl State {
             match slot.ended {
                 Some(since) if over(since) && !slot.is_known() => {
                     self.retired.push((slot.number, slot.entry.clone(), now));
+                    self.released.extend(slot.held.take());
                     return false;
                 }
                 Some(since) if over(since) => stopped.push(slot.entry.container.clone()),
@@ -303,10 +314,10 @@ impl State {
     /// Turns a stopped container's record into one without a process.
     fn rest(&mut self, container: Container) {
         let container = merge::process_of(&Container::default(), container);
-        if let Some(slot) = self.put(container, false) {
-            slot.ended = None;
-            slot.held = None;
-        }
+        let Some(slot) = self.put(container, false) else { return };
+        slot.ended = None;
+        let held = slot.held.take();
+        self.released.extend(held);
     }
 
     /// Stores a record, under a new number if it differs from what is there. `None` when there is no room.

@@ -117,6 +117,13 @@ impl<'a> Names<'a> {
             self.caches.mntns.keep(mntns, Answer::HOST);
             return Answer::HOST;
         }
+        if self.snapshot.is_doubtful(mntns) {
+            self.inventory.catch_up();
+            self.snapshot = self.inventory.snapshot();
+            if let Some(entry) = self.snapshot.by_mntns(mntns) {
+                return self.answer(entry);
+            }
+        }
         if let Some(entry) = self.snapshot.by_mntns(mntns) {
             let answer = self.answer(entry);
             match answer.class {

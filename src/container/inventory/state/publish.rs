@@ -82,6 +82,9 @@ fn add(snapshot: &mut Snapshot, key: &Arc<str>, slot: &Slot) {
     snapshot.keys.insert(key.clone(), slot.number);
     if container.mntns != 0 {
         snapshot.mntns.insert(container.mntns, slot.number);
+        if !slot.running && slot.held.is_none() {
+            snapshot.doubtful.insert(container.mntns);
+        }
     }
     if container.cgroup_id != 0 {
         snapshot.cgroups.insert(container.cgroup_id, slot.number);
