@@ -5,6 +5,9 @@
 mod engine;
 #[path = "../support/containerd.rs"]
 mod harness;
+#[path = "../support/podman.rs"]
+mod podman_service;
 
 mod containerd;
 mod follow;
+mod podman;

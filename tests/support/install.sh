@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${GADGETRY_CACHE:-/var/cache/gadgetry}
 
 build=(clang-16 llvm-16 make gcc libc6-dev)
-test=(clang-14 clang-19 g++ docker.io containerd runc iptables prometheus busybox-static python3-venv procps curl xz-utils
+test=(clang-14 clang-19 g++ docker.io containerd runc podman conmon iptables prometheus busybox-static python3-venv procps curl xz-utils
     docker-registry skopeo apache2-utils openssl bpftool)
 
 case "${1:-}" in

@@ -32,8 +32,8 @@ pub(super) struct Following<'a> {
 
 impl<'a> Following<'a> {
     /// With the events that came while the containers were listed, and those to be inspected.
-    pub fn new(session: Session<'a>, events: Events, backlog: VecDeque<EventMessage>, starts: impl Iterator<Item = String>) -> Self {
-        Following { session, events, backlog, starts: starts.collect() }
+    pub fn new(session: Session<'a>, events: Events, backlog: VecDeque<EventMessage>, starts: Vec<String>) -> Self {
+        Following { session, events, backlog, starts: starts.into() }
     }
 
     /// Follows the events until they end, and says why they did. Calls `connected` once what ran before has been inspected.
@@ -84,7 +84,7 @@ async fn follow<'s>(
                 connected();
             }
             // Events wait meanwhile: an older list must not undo what a newer event said.
-            _ = resync.tick() => starts.extend(session.list().await?.into_keys()),
+            _ = resync.tick() => starts.extend(session.list().await?),
         }
     }
 }

@@ -67,11 +67,11 @@ impl<'a> Session<'a> {
                 }
             }
         };
-        Ok(Following::new(self, events, backlog, running.into_keys()))
+        Ok(Following::new(self, events, backlog, running))
     }
 
-    /// Makes the inventory agree with the engine's list. Gives the running containers that have to be inspected, as they are listed.
-    pub async fn list(&self) -> Result<HashMap<String, Container>, DockerError> {
+    /// Makes the inventory agree with the engine's list. Gives the running containers that have to be inspected.
+    pub async fn list(&self) -> Result<Vec<String>, DockerError> {
         let listed = self.client.list().await?;
         let is_running = |s: &ContainerSummary| {
             !matches!(
@@ -94,14 +94,15 @@ impl<'a> Session<'a> {
             state.retain(self.engine.name(), &ids, &running, now);
             for (id, container) in &all {
                 // A record that is there already knows more than the listing does.
-                match state.knows(id) {
-                    true => state.rename(id, &container.runtime.container_name),
-                    false => state.register(container.clone()),
+                match (state.knows(id), running.contains(id)) {
+                    (true, _) => state.rename(id, &container.runtime.container_name),
+                    // Its process is told by the inspection only.
+                    (false, true) => state.start(container.clone(), None),
+                    (false, false) => state.register(container.clone()),
                 }
             }
         });
-        all.retain(|id, _| running.contains(id) && !self.is_complete(id));
-        Ok(all)
+        Ok(running.into_iter().filter(|id| !self.is_complete(id)).collect())
     }
 
     /// Whether a container was inspected before, and its first process is still the one that it had then.
@@ -116,16 +117,12 @@ impl<'a> Session<'a> {
     /// Lists once and inspects all that runs. A container that cannot be inspected runs all the same.
     pub async fn read_all(&self) -> Result<(), DockerError> {
         let running = self.list().await?;
-        let inspect = |(id, listed): (String, Container)| async move { (listed, self.inspect(id).await) };
-        let mut inspections = futures::stream::iter(running).map(inspect).buffer_unordered(INSPECTIONS);
+        let mut inspections = futures::stream::iter(running).map(|id| self.inspect(id)).buffer_unordered(INSPECTIONS);
         let mut result = Ok(());
-        while let Some((listed, found)) = inspections.next().await {
+        while let Some(found) = inspections.next().await {
             match found {
                 Ok(found) => self.apply(found),
-                Err(error) => {
-                    self.inventory.update(|state| state.start(listed, None));
-                    result = Err(error);
-                }
+                Err(error) => result = Err(error),
             }
         }
         result
