@@ -134,6 +134,7 @@ impl State {
             container.k8s.pod_labels.clone_from(&pod.labels);
             container.k8s.pod_annotations.clone_from(&pod.annotations);
             container.k8s.owners.clone_from(&pod.owners);
+            container.k8s.pod_ip.clone_from(&pod.ip);
             self.put(container, running);
         }
     }
