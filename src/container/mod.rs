@@ -9,6 +9,7 @@ mod inventory;
 pub mod oci;
 mod process;
 mod record;
+mod resource;
 pub mod runtime;
 mod selector;
 mod snapshot;
