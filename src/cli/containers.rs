@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::LogArgs;
 use super::exit::Failure;
-use super::list_containers::{self, ListContainers};
+use super::list_containers::{self, ListContainers, Look};
 use crate::telemetry::logging::LogFormat;
 
 pub(super) fn run(args: &ListContainers, log: &LogArgs) -> Result<(), Failure> {
@@ -21,7 +21,7 @@ pub(super) fn run(args: &ListContainers, log: &LogArgs) -> Result<(), Failure> {
                 stop.cancel();
             }
         });
-        list_containers::run(args, &mut io::stdout(), &mut io::stderr(), cancel).await
+        list_containers::show(args, Look::of_stdout(), &mut io::stdout(), &mut io::stderr(), cancel).await
     });
     if code == 0 { Ok(()) } else { Err(Failure::Silent(code)) }
 }

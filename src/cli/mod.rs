@@ -14,6 +14,8 @@ mod logout;
 mod output;
 mod progress;
 mod run;
+pub mod runtimes;
+pub mod selection;
 #[cfg(test)]
 mod tests;
 pub mod validate;
@@ -65,7 +67,7 @@ enum Command {
     /// Show the default configuration, the effective one, or the JSON schema
     Config(config::Args),
     /// List the containers that gadgetry knows
-    #[command(name = "list-containers")]
+    #[command(name = "list-containers", after_help = list_containers::EXAMPLES)]
     ListContainers(Box<list_containers::ListContainers>),
     /// Print a shell completion script
     #[command(after_help = "Examples:\n  gadgetry completion bash > /etc/bash_completion.d/gadgetry")]
@@ -89,7 +91,7 @@ fn is_of_ig(arguments: &[OsString]) -> bool {
         match &*word {
             "--log-level" | "--log-format" => drop(words.next()),
             word if word.starts_with('-') => {}
-            word => return ["run", "image", "login", "logout"].contains(&word),
+            word => return ["run", "image", "login", "logout", "list-containers"].contains(&word),
         }
     }
     false

@@ -21,7 +21,7 @@ pub fn merge(files: Node, environment: &Environment, findings: &mut Vec<Finding>
     let variables = overrides(environment, findings);
     let override_layer = config::Environment::with_prefix("GADGETRY").prefix_separator("__").separator("__").source(Some(variables));
     let merged = ConfigBuilder::<DefaultState>::default()
-        .add_source(Tree(defaults()))
+        .add_source(Tree(defaults(environment)))
         .add_source(Tree(files.clone()))
         .add_source(override_layer)
         .build();
@@ -34,8 +34,8 @@ pub fn merge(files: Node, environment: &Environment, findings: &mut Vec<Finding>
     }
 }
 
-fn defaults() -> Node {
-    from_json(&model::defaults())
+fn defaults(environment: &Environment) -> Node {
+    from_json(&model::defaults(environment))
 }
 
 /// The variables that override settings, after a check of their names.

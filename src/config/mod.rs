@@ -15,6 +15,7 @@ mod plan;
 mod problem;
 mod read;
 mod resolve;
+mod runtimes;
 mod scalar;
 pub mod schema;
 mod substitute;

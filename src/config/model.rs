@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::environment::Environment;
 use super::parse;
+use super::runtimes::{self, RuntimesConfig};
 use crate::component::{ComponentId, MetricSpec};
 use crate::container::Selector;
 use crate::exporter::sender::units;
@@ -16,7 +18,7 @@ use crate::image::Pull;
 pub const SECTIONS: &[&str] = &["version", "gadgets", "include", "exporters", "service", "runtimes", "images"];
 
 /// What holds where neither a file nor the environment says otherwise.
-pub fn defaults() -> Value {
+pub fn defaults(environment: &Environment) -> Value {
     json!({
         "gadgets": [],
         "include": [],
@@ -25,7 +27,7 @@ pub fn defaults() -> Value {
             "shutdown_timeout": "10s",
             "telemetry": {"endpoint": "127.0.0.1:8888", "logs": {"level": "info", "encoding": "console"}},
         },
-        "runtimes": {"docker": {"enabled": true, "socket": "/var/run/docker.sock"}},
+        "runtimes": runtimes::defaults(environment),
         "images": {"pull": "missing", "verify": {"enabled": true}},
     })
 }
@@ -312,29 +314,6 @@ pub struct NotationConfig {
     /// The trust policy document: JSON, or a file with it.
     #[schemars(length(min = 1))]
     pub trust_policy: String,
-}
-
-/// Where containers are found.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RuntimesConfig {
-    /// Docker.
-    #[serde(default)]
-    pub docker: DockerConfig,
-}
-
-/// Docker.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DockerConfig {
-    /// Whether to ask Docker at all.
-    #[serde(default)]
-    #[schemars(extend("default" = true))]
-    pub enabled: Option<bool>,
-    /// Its socket.
-    #[serde(default)]
-    #[schemars(extend("default" = "/var/run/docker.sock"))]
-    pub socket: Option<String>,
 }
 
 fn optional_size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {

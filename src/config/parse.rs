@@ -74,6 +74,7 @@ pub fn format(name: &str, text: &str) -> Result<(), String> {
         "listen-address-or-empty" => listen_address(text).map(drop),
         "buffer-size" => buffer_size(text).map(drop),
         "http-url" => http_url(text),
+        "absolute-path" if !text.starts_with('/') => Err("an absolute path such as /run/docker.sock".to_owned()),
         _ => Ok(()),
     }
 }

@@ -1,17 +1,16 @@
 //! A checked configuration as a plan: defaults filled in, texts parsed, ids canonical, unused exporters left out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::model::{CollectorConfig, GadgetConfig, OwnTelemetryConfig, RuntimesConfig, ServiceConfig};
+use super::model::{CollectorConfig, GadgetConfig, OwnTelemetryConfig, ServiceConfig};
 use super::parse;
 use super::plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, ServicePlan};
+use super::runtimes;
 use crate::component::ComponentId;
 use crate::components::canonical_id;
-use crate::container::runtime;
 use crate::image::Settings;
 use crate::loader::SocketFields;
 
@@ -26,7 +25,15 @@ pub(super) fn resolve(config: CollectorConfig, images: Settings, digests: &BTree
     let exporters = config.exporters.into_iter().map(|(id, value)| ExporterPlan { id: canonical_id(&id), settings: settings(value) });
     let exporters = exporters.filter(|plan| used.contains(&plan.id)).collect();
     let service = service(config.service)?;
-    Ok(Plan { gadgets, exporters, service, runtimes: runtimes(config.runtimes), images, watched: Vec::new(), warnings: Vec::new() })
+    Ok(Plan {
+        gadgets,
+        exporters,
+        service,
+        runtimes: runtimes::settings(config.runtimes),
+        images,
+        watched: Vec::new(),
+        warnings: Vec::new(),
+    })
 }
 
 fn gadget(config: GadgetConfig, digests: &BTreeMap<String, String>) -> GadgetPlan {
@@ -64,9 +71,4 @@ fn own_telemetry(config: OwnTelemetryConfig) -> Result<OwnTelemetry, String> {
         headers: config.headers,
         interval: config.interval.map_or(Ok(Duration::from_secs(60)), |text| parse::duration(&text))?,
     })
-}
-
-fn runtimes(config: RuntimesConfig) -> runtime::Settings {
-    let wanted = config.docker.enabled.unwrap_or(true);
-    runtime::Settings { docker: config.docker.socket.filter(|_| wanted).map(PathBuf::from), ..runtime::Settings::default() }
 }

@@ -6,46 +6,57 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{ListContainers, load, output};
-use crate::container::runtime::docker;
-use crate::container::{Container, Inventory};
+use super::output::{Event, Events};
+use super::table::Look;
+use super::warnings::{self, Reachability};
+use super::{ListContainers, add_configuration};
+use crate::container::{Container, Inventory, runtime};
 use crate::kernel::clock;
-use output::Event;
 
 /// How long a new container may be without the engine's word on it before it is shown as it is.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(
     args: &ListContainers,
+    look: Look,
     out: &mut (dyn Write + Send),
     err: &mut (dyn Write + Send),
     cancel: CancellationToken,
 ) -> io::Result<()> {
+    warnings::repeated(&args.runtimes, err)?;
     let inventory = Inventory::new();
-    load(args, &inventory, err).await?;
     let mut changed = inventory.changed();
-    let socket = docker::socket_path(args.docker_socketpath.as_deref());
-    let follow = docker::follow(inventory.clone(), socket, cancel.clone());
+    let following = cancel.child_token();
+    let _following_ends = following.clone().drop_guard();
+    runtime::follow(&inventory, &args.runtimes.settings(), &following);
     let timeout = Duration::from_secs(if args.timeout == 0 { u64::from(u32::MAX) } else { args.timeout });
-    let mut shown = Shown::default();
-    tokio::pin!(follow);
     let end = tokio::time::sleep(timeout);
     tokio::pin!(end);
+    let (mut shown, mut events) = (Shown::default(), Events::new(&args.output, look));
+    let mut reachability = Reachability::default();
+    let selector = args.selector();
     let mut first = true;
     loop {
-        let events = shown.update(&inventory, args, Instant::now());
-        let events: Vec<Event<'_>> = events.iter().map(|(event, c)| Event { timestamp: utc_now(), event, container: c }).collect();
-        if !events.is_empty() || first {
-            output::events(&args.output, &events, first, out)?;
-            first = false;
+        let told = shown.update(&inventory, Instant::now());
+        let told: Vec<Event> = told.into_iter().filter(|(_, c)| selector.matches(c)).map(|(event, c)| an_event(args, event, c)).collect();
+        if !told.is_empty() || std::mem::take(&mut first) {
+            events.write(&told, out)?;
         }
+        reachability.update(&inventory.runtimes(), &args.runtimes, err)?;
         tokio::select! {
-            () = &mut follow => return Ok(()),
+            () = cancel.cancelled() => return Ok(()),
             () = &mut end => return Ok(()),
             _ = changed.changed() => {}
-            () = tokio::time::sleep(PATIENCE), if !shown.pending.is_empty() => {}
+            () = tokio::time::sleep(PATIENCE) => {}
         }
     }
+}
+
+fn an_event(args: &ListContainers, event: &'static str, mut container: Container) -> Event {
+    if args.output.shows_configuration() {
+        add_configuration(&mut container);
+    }
+    Event { timestamp: utc_now(), event, container }
 }
 
 /// What was printed as created, and what waits to be.
@@ -57,7 +68,7 @@ pub(super) struct Shown {
 
 impl Shown {
     /// The events between what was shown and what runs now.
-    pub fn update(&mut self, inventory: &Inventory, args: &ListContainers, now: Instant) -> Vec<(&'static str, Container)> {
+    pub fn update(&mut self, inventory: &Inventory, now: Instant) -> Vec<(&'static str, Container)> {
         let snapshot = inventory.snapshot();
         let running: BTreeMap<&str, &Container> = snapshot.running().map(|c| (c.runtime.container_id.as_str(), c)).collect();
         let mut events = Vec::new();
@@ -75,13 +86,15 @@ impl Shown {
                 self.pending.insert((*id).to_owned(), (since, (*container).clone()));
             }
         }
-        let over: Vec<String> = self.pending.keys().filter(|id| !running.contains_key(id.as_str())).cloned().collect();
-        for (_, container) in over.iter().filter_map(|id| self.pending.remove(id)) {
+        // What ended may have been named in the meantime.
+        let last = |id: &str, known: Container| snapshot.by_id(id).and_then(|entry| snapshot.container(entry)).cloned().unwrap_or(known);
+        let is_over = |id: &String| !running.contains_key(id.as_str());
+        for (id, (_, container)) in self.pending.extract_if(.., |id, _| is_over(id)) {
+            let container = last(&id, container);
             events.extend([("CREATED", container.clone()), ("DELETED", container)]);
         }
-        let over: Vec<String> = self.printed.keys().filter(|id| !running.contains_key(id.as_str())).cloned().collect();
-        events.extend(over.iter().filter_map(|id| self.printed.remove(id)).map(|container| ("DELETED", container)));
-        events.retain(|(_, container)| args.wants(container));
+        let over = self.printed.extract_if(.., |id, _| is_over(id));
+        events.extend(over.map(|(id, container)| ("DELETED", last(&id, container))));
         events
     }
 }

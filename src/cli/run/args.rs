@@ -1,12 +1,11 @@
 //! The flags that `run` has for every gadget.
 
-use std::path::PathBuf;
-
 use crate::cli::image::ImageArgs;
+use crate::cli::runtimes::RuntimeFlags;
+use crate::cli::selection::SelectionFlags;
 use crate::cli::value::{self, Boolean};
 use crate::config::OperatorPlan;
-use crate::container::runtime::docker;
-use crate::container::{LabelTerms, Selector, Terms};
+use crate::container::Selector;
 use crate::gadget::Annotation;
 use crate::image::Settings;
 use crate::loader::SocketFields;
@@ -24,6 +23,7 @@ Examples:
   gadgetry run trace_open --help             the gadget's own flags, and its fields
   gadgetry run trace_open --host -t 5
   gadgetry run trace_exec -c web,db -o json
+  gadgetry run trace_exec --k8s-namespace shop --k8s-selector app=web,tier=!test
   gadgetry run trace_open --host --pid 1234 --fields comm,fname -F 'error!='";
 
 /// Arguments of `run`.
@@ -61,27 +61,10 @@ pub(in crate::cli) struct Args {
     /// Also what happens outside of containers
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = value::boolean, hide_default_value = true, hide_possible_values = true, value_name = "BOOL", help_heading = "Containers")]
     pub host: Boolean,
-    /// Only containers with these names; !NAME excludes
-    #[arg(short, long, value_name = "NAME,...", value_parser = value::terms, alias = "runtime-containername", help_heading = "Containers")]
-    containername: Option<Terms>,
-    /// Only containers of these pods; !NAME excludes
-    #[arg(long, value_name = "NAME,...", value_parser = value::terms, help_heading = "Containers")]
-    k8s_podname: Option<Terms>,
-    /// Only containers in these Kubernetes namespaces; !NAME excludes
-    #[arg(long, value_name = "NAME,...", value_parser = value::terms, help_heading = "Containers")]
-    k8s_namespace: Option<Terms>,
-    /// Only containers with these names in their pods; !NAME excludes
-    #[arg(long, value_name = "NAME,...", value_parser = value::terms, help_heading = "Containers")]
-    k8s_containername: Option<Terms>,
-    /// Only containers of pods with these labels; !KEY=VALUE and KEY=!VALUE exclude
-    #[arg(long, value_name = "KEY=VALUE,...", value_parser = value::labels, help_heading = "Containers")]
-    k8s_selector: Option<LabelTerms>,
-    /// Container runtimes to ask
-    #[arg(short, long, value_delimiter = ',', default_value = "docker", value_parser = ["docker"], help_heading = "Containers")]
-    runtimes: Vec<String>,
-    /// Docker Engine API unix socket [default: /run/docker.sock]
-    #[arg(long, value_name = "PATH", env = docker::SOCKET_VARIABLE, hide_env_values = true, help_heading = "Containers")]
-    pub docker_socketpath: Option<PathBuf>,
+    #[command(flatten)]
+    selection: SelectionFlags,
+    #[command(flatten)]
+    pub runtimes: RuntimeFlags,
 
     #[command(flatten)]
     pub opening: ImageArgs,
@@ -96,15 +79,7 @@ pub(in crate::cli) struct Args {
 impl Args {
     /// The containers that are wanted. Without `--host` the host is left out.
     pub(super) fn selector(&self) -> Selector {
-        let terms = |terms: &Option<Terms>| terms.clone().unwrap_or_default();
-        Selector {
-            names: terms(&self.containername),
-            namespaces: terms(&self.k8s_namespace),
-            pods: terms(&self.k8s_podname),
-            k8s_names: terms(&self.k8s_containername),
-            labels: self.k8s_selector.clone().unwrap_or_default(),
-            host: Some(self.host),
-        }
+        self.selection.selector(self.host)
     }
 
     /// How its image is found, pulled and checked.

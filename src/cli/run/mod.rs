@@ -24,7 +24,6 @@ use super::progress;
 use super::{Cli, LogArgs};
 use crate::component::{ComponentId, ExporterService};
 use crate::config::GadgetPlan;
-use crate::container::runtime::{self, docker};
 use crate::daemon::oneshot::{self, Oneshot};
 use crate::exporter::terminal::{Screen, Terminal};
 use crate::gadget::{self, Gadget};
@@ -121,15 +120,16 @@ fn start(args: &Args, images: Arc<Images>, image: &GadgetImage, plan: GadgetPlan
     if !missing.is_empty() {
         return Err(Failure::RunTime(format!("running gadgets needs root: this process lacks {}", missing.join(" and ")).into()));
     }
+    args.runtimes.repeated().iter().for_each(|line| super::output::error(&format!("INFO {line}")));
     let screen = Arc::new(Screen::stdout());
     let terminal: Arc<dyn ExporterService> = Arc::new(Terminal::new(views.views, screen.clone()));
     let exporters: Exporters = plan.exporters.iter().map(|id| (id.clone(), terminal.clone())).collect::<HashMap<_, _>>();
-    let mut watch = Watch::new(&plan, screen.clone());
+    let mut watch = Watch::new(&plan, args.runtimes.clone(), screen.clone());
     let oneshot = Oneshot {
         gadget,
         plan,
         exporters,
-        runtimes: runtime::Settings { docker: Some(docker::socket_path(args.docker_socketpath.as_deref())), ..Default::default() },
+        runtimes: args.runtimes.settings(),
         sockets: args.socket_enricher_fields,
         images,
         timeout: (args.timeout > 0).then(|| Duration::from_secs(args.timeout)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::cli::ledger::grouped;
 use crate::cli::output;
+use crate::cli::runtimes::RuntimeFlags;
 use crate::config::GadgetPlan;
 use crate::container::runtime::{RuntimeState, RuntimeStatus};
 use crate::daemon::oneshot::Progress;
@@ -13,14 +14,15 @@ use crate::telemetry::GadgetTotals;
 /// Looks after one gadget.
 pub(super) struct Watch {
     screen: Arc<Screen>,
+    runtimes: RuntimeFlags,
     host: bool,
     lost: u64,
     produced: u64,
 }
 
 impl Watch {
-    pub(super) fn new(plan: &GadgetPlan, screen: Arc<Screen>) -> Self {
-        Watch { screen, host: plan.containers.includes_host(), lost: 0, produced: 0 }
+    pub(super) fn new(plan: &GadgetPlan, runtimes: RuntimeFlags, screen: Arc<Screen>) -> Self {
+        Watch { screen, runtimes, host: plan.containers.includes_host(), lost: 0, produced: 0 }
     }
 
     /// The last word.
@@ -33,16 +35,18 @@ impl Watch {
 
 impl Progress for Watch {
     fn listed(&mut self, runtimes: &[RuntimeStatus]) {
-        if self.host || runtimes.iter().any(|r| r.state == RuntimeState::Connected) {
-            return;
-        }
-        let place = |r: &RuntimeStatus| match &r.state {
-            RuntimeState::Waiting(why) => format!("{} at {}: {why}", r.name, r.socket.display()),
-            _ => format!("{} at {}: no answer yet", r.name, r.socket.display()),
+        let why = |r: &RuntimeStatus| match &r.state {
+            RuntimeState::Connected => None,
+            RuntimeState::Waiting(why) => Some(why.clone()),
+            RuntimeState::Connecting => Some("no answer yet".to_owned()),
         };
-        let places: Vec<String> = runtimes.iter().map(place).collect();
-        let text = "WARN only containers are shown, and no container runtime can be reached; --host shows the host, too";
-        output::error(&format!("{text} ({})", places.join("; ")));
+        let missed = runtimes.iter().filter_map(|r| Some((r, why(r)?))).filter(|(r, _)| self.runtimes.is_missed(r.name, &r.socket));
+        for (runtime, why) in missed {
+            output::error(&format!("WARN {} at {} cannot be reached: {why}", runtime.name, runtime.socket.display()));
+        }
+        if !self.host && !runtimes.iter().any(|r| r.state == RuntimeState::Connected) {
+            output::error("WARN only containers are shown, and no container runtime can be reached; --host shows the host, too");
+        }
     }
 
     fn attached(&mut self) {}

@@ -5,6 +5,7 @@ mod diff;
 mod images;
 mod layers;
 mod reading;
+mod runtimes;
 mod semantics;
 mod shape;
 mod stand_ins;

@@ -13,7 +13,7 @@ fn good_configuration_loads() {
     assert_eq!(plan.service.telemetry, Some("127.0.0.1:8888".parse().unwrap()));
     assert_eq!(plan.service.health, None);
     assert_eq!(plan.service.shutdown_timeout.as_secs(), 10);
-    assert_eq!(plan.runtimes.docker.as_deref(), Some(Path::new("/var/run/docker.sock")));
+    assert_eq!(plan.runtimes.docker.as_deref(), Some(Path::new("/run/docker.sock")));
 }
 
 /// Proves that all errors of a file come at once, in the order of their places, with hints.

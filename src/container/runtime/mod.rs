@@ -1,7 +1,14 @@
 //! Container runtimes: each follows one engine and writes what it hears into the inventory.
 
+mod bounds;
 pub mod docker;
+pub mod podman;
+mod reason;
+mod reconnect;
 mod settings;
+mod sockets;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +16,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub use settings::{Containerd, Protocol, Settings};
+pub use sockets::{CONTAINERD, CRIO, DOCKER, Daemon, PODMAN};
 
 use super::inventory::Inventory;
 
@@ -50,6 +58,9 @@ pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &Cancella
     if let Some(socket) = &settings.docker {
         tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()));
     }
+    if let Some(socket) = &settings.podman {
+        tokio::spawn(podman::follow(inventory.clone(), socket.clone(), cancel.clone()));
+    }
 }
 
 /// Reads the containers of all wanted runtimes into the inventory once. Gives those that could not be asked.
@@ -59,6 +70,11 @@ pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreac
         && let Err(error) = docker::list(inventory, socket).await
     {
         unreachable.push(Unreachable { name: docker::NAME, socket: socket.clone(), reason: error.full() });
+    }
+    if let Some(socket) = &settings.podman
+        && let Err(error) = podman::list(inventory, socket).await
+    {
+        unreachable.push(Unreachable { name: podman::NAME, socket: socket.clone(), reason: error.full() });
     }
     unreachable
 }

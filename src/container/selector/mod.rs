@@ -22,29 +22,41 @@ use super::record::Container;
 pub struct Selector {
     /// Names, either the runtime's or that in the pod.
     pub names: Terms,
+    /// Names that the runtime gave.
+    pub runtime_names: Terms,
+    /// Names in the pod.
+    pub k8s_names: Terms,
     /// Kubernetes namespaces.
     pub namespaces: Terms,
     /// Names of pods.
     pub pods: Terms,
     /// Labels: of the pod in Kubernetes, of the container elsewhere. All have to match.
     pub labels: LabelTerms,
-    /// Names in the pod only; commands set it, configurations have `names`.
-    #[serde(skip)]
-    pub k8s_names: Terms,
+    /// Ids of images; the first 12 digits decide, with or without `sha256:` in front.
+    pub image_ids: Terms,
+    /// Digests of images in their repositories; the first 12 digits decide, with or without `sha256:` in front.
+    pub image_digests: Terms,
+    /// Runtimes: `docker`, `podman`, `containerd`, `cri-o`, ...
+    pub runtimes: Terms,
     /// Whether processes outside of containers are looked at, too. When nothing else is given: true unless this says false.
     pub host: Option<bool>,
 }
 
 impl Selector {
-    /// Whether a container is looked at.
+    /// Whether a container is looked at. A pod's pause container never is.
     pub fn matches(&self, container: &Container) -> bool {
-        let k8s = &container.k8s;
+        let (k8s, runtime) = (&container.k8s, &container.runtime);
         let labels = if k8s.pod_name.is_empty() { &container.labels } else { &k8s.pod_labels };
-        self.names.matches_any([container.runtime.container_name.as_str(), k8s.container_name.as_str()])
+        !container.sandbox
+            && self.names.matches_any([runtime.container_name.as_str(), k8s.container_name.as_str()])
+            && self.runtime_names.matches_any([runtime.container_name.as_str()])
+            && self.k8s_names.matches_any([k8s.container_name.as_str()])
             && self.namespaces.matches_any([k8s.namespace.as_str()])
             && self.pods.matches_any([k8s.pod_name.as_str()])
             && self.labels.matches(labels)
-            && self.k8s_names.matches_any([k8s.container_name.as_str()])
+            && self.image_ids.matches_hash(&runtime.container_image_id)
+            && self.image_digests.matches_hash(&runtime.container_image_digest)
+            && self.runtimes.matches_any([runtime.runtime_name.as_str()])
     }
 
     /// Whether nothing is left out, so that no filter is needed.
@@ -59,6 +71,8 @@ impl Selector {
 
     /// Whether no container is left out.
     pub fn selects_all_containers(&self) -> bool {
-        self.names.is_empty() && self.namespaces.is_empty() && self.pods.is_empty() && self.labels.is_empty() && self.k8s_names.is_empty()
+        let lists = [&self.names, &self.runtime_names, &self.k8s_names, &self.namespaces, &self.pods];
+        let more = [&self.image_ids, &self.image_digests, &self.runtimes];
+        self.labels.is_empty() && lists.into_iter().chain(more).all(Terms::is_empty)
     }
 }

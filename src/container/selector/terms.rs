@@ -8,6 +8,9 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+/// Digits by which hashes are told apart.
+const HASH_DIGITS: usize = 12;
+
 /// A value of a selector that means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTerm {
@@ -38,6 +41,12 @@ impl Terms {
         !among(&self.excluded) && (self.included.is_empty() || among(&self.included))
     }
 
+    /// The same for a hash such as `sha256:0123...`, of which algorithm and all but the first digits do not count.
+    pub fn matches_hash(&self, value: &str) -> bool {
+        let among = |list: &[String]| list.iter().any(|term| short(term) == short(value));
+        !among(&self.excluded) && (self.included.is_empty() || among(&self.included))
+    }
+
     fn add(&mut self, list: &str) -> Result<(), InvalidTerm> {
         for term in list.split(',').map(str::trim) {
             let (to, value) = match term.strip_prefix('!') {
@@ -51,6 +60,12 @@ impl Terms {
         }
         Ok(())
     }
+}
+
+/// The first digits of a hash, without its algorithm.
+fn short(hash: &str) -> &str {
+    let digits = hash.rsplit_once(':').map_or(hash, |(_, digits)| digits);
+    digits.get(..HASH_DIGITS).unwrap_or(digits)
 }
 
 impl FromStr for Terms {

@@ -25,6 +25,9 @@ fn table() {
     let mut pod = container("2", "k8s_api_x", 11);
     (pod.k8s.namespace, pod.k8s.pod_name, pod.k8s.container_name) = ("prod".into(), "api-1".into(), "api".into());
     pod.k8s.pod_labels.insert("app".to_owned(), "api".to_owned());
+    web.runtime.runtime_name = "docker".to_owned();
+    web.runtime.container_image_id = "sha256:0123456789abcdef".to_owned();
+    web.runtime.container_image_digest = "sha256:fedcba9876543210".to_owned();
     for (json, on_web, on_pod) in [
         (r#"{}"#, true, true),
         (r#"{"names": ""}"#, true, true),
@@ -48,9 +51,31 @@ fn table() {
         (r#"{"labels": {"!app": "shop"}}"#, false, true),
         (r#"{"labels": "app=shop,tier=1"}"#, false, false),
         (r#"{"host": true}"#, true, true),
+        (r#"{"runtime_names": "api"}"#, false, false),
+        (r#"{"runtime_names": "web,k8s_api_x"}"#, true, true),
+        (r#"{"k8s_names": "web"}"#, false, false),
+        (r#"{"k8s_names": "!api"}"#, true, false),
+        (r#"{"image_ids": "0123456789ab"}"#, true, false),
+        (r#"{"image_ids": "sha256:0123456789abffff"}"#, true, false),
+        (r#"{"image_ids": "0123456789"}"#, false, false),
+        (r#"{"image_ids": "!sha512:0123456789abcdef"}"#, false, true),
+        (r#"{"image_digests": ["fedcba987654", "x"]}"#, true, false),
+        (r#"{"image_digests": "0123456789ab"}"#, false, false),
+        (r#"{"runtimes": "docker"}"#, true, false),
+        (r#"{"runtimes": "!docker"}"#, false, true),
     ] {
         let s: Selector = serde_json::from_str(json).unwrap();
         assert_eq!((s.matches(&web), s.matches(&pod)), (on_web, on_pod), "{json}");
+    }
+}
+
+/// A pause container is no container of a selection, whatever its labels, and whatever is asked for.
+#[test]
+fn sandboxes_never_match() {
+    let mut pause = container("1", "web", 10);
+    pause.sandbox = true;
+    for json in [r#"{}"#, r#"{"names": "web"}"#, r#"{"names": "!db", "host": true}"#] {
+        assert!(!serde_json::from_str::<Selector>(json).unwrap().matches(&pause), "{json}");
     }
 }
 
@@ -81,6 +106,8 @@ fn everything_and_the_host() {
         (serde_json::json!({"host": true}), true, true),
         (serde_json::json!({"host": false}), false, false),
         (serde_json::json!({"names": "a"}), false, false),
+        (serde_json::json!({"image_digests": "a"}), false, false),
+        (serde_json::json!({"runtimes": "docker"}), false, false),
         (serde_json::json!({"names": "a", "host": true}), false, true),
     ] {
         let s = selector(json.clone());

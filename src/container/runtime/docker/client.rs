@@ -12,20 +12,21 @@ use bollard::models::{ContainerInspectResponse, ContainerSummary, EventMessage};
 use bollard::query_parameters::{EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder};
 use futures::{Stream, StreamExt};
 
-use super::DockerError;
-use super::transport::{self, EVENT_LIMIT, Limit};
+use super::transport::{self, EVENT_LIMIT, Limit, Plain};
+use super::{DockerError, libpod};
 
 /// How long an answer may take.
 pub(super) const ANSWER_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(5) };
 
 /// Events that change the inventory; the engine leaves out all others (attach, exec, health checks, ...).
-const EVENTS: [&str; 5] = ["create", "start", "die", "destroy", "rename"];
+const EVENTS: [&str; 6] = ["create", "start", "die", "destroy", "remove", "rename"];
 
 /// An engine that has answered once.
 #[derive(Clone)]
 pub(super) struct Client {
     api: Docker,
     events: Docker,
+    own: Plain,
     unread: Arc<AtomicUsize>,
 }
 
@@ -39,7 +40,7 @@ impl Client {
         // The same version for the events: the engine refuses newer ones than its own.
         let events = transport::client(socket, Limit::Event(unread.clone()), seconds)?;
         let events = ask("connect for events", events.negotiate_version()).await?;
-        Ok(Client { api, events, unread })
+        Ok(Client { api, events, own: Plain::new(socket), unread })
     }
 
     /// All containers, running or not.
@@ -54,6 +55,15 @@ impl Client {
             Ok(answer) => Ok(Some(answer)),
             Err(DockerError::Api { source, .. }) if is_not_found(&source) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// What Podman's own API says of one container.
+    pub async fn libpod(&self, id: &str) -> Result<libpod::Told, DockerError> {
+        let doing = "inspect container by podman's own API";
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.own.get(&libpod::path(id))).await {
+            Ok(answer) => answer.map_err(|source| DockerError::Own { doing, source }),
+            Err(_) => Err(DockerError::Timeout { doing, limit: ANSWER_TIMEOUT }),
         }
     }
 

@@ -1,38 +1,45 @@
 //! The engine's answers as container records. Nothing in them is trusted to be there, or to be short.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary, EventActor};
 
-use super::NAME;
+use super::Engine;
 use crate::container::record::{Container, KubernetesMeta};
+use crate::container::runtime::bounds::{self, text};
 
-/// Longest name or label kept, in bytes.
-const TEXT_LIMIT: usize = 4096;
-/// Most labels kept of one container.
-const LABEL_LIMIT: usize = 256;
+/// What an event's attributes have beside labels.
+const NO_LABELS: [&str; 5] = ["name", "image", "exitCode", "containerExitCode", "podId"];
+/// The label with the id of a container's sandbox, as Kubernetes' shims for Docker write it.
+const SANDBOX: &str = "io.kubernetes.sandbox.id";
+/// Kubernetes' annotations stand among the labels with this in front, as the API has none.
+const ANNOTATION: &str = "annotation.";
 
-/// A container of the listing; `None` for a pod's pause container or an entry without id.
-pub(super) fn from_summary(summary: ContainerSummary) -> Option<Container> {
+/// A container of the listing; `None` for an entry without id.
+pub(super) fn from_summary(engine: Engine, summary: ContainerSummary) -> Option<Container> {
     let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
-    let mut container = record(&summary.id?, &name, &summary.image.unwrap_or_default(), summary.labels.unwrap_or_default())?;
+    let mut container = record(engine, &summary.id?, &name, &summary.image.unwrap_or_default(), summary.labels.unwrap_or_default())?;
     container.runtime.container_image_id = text(&summary.image_id.unwrap_or_default());
     Some(container)
 }
 
 /// A container as its `create` event describes it: labels are mixed with the event's own attributes.
-pub(super) fn from_event(actor: &EventActor) -> Option<Container> {
-    let attributes = actor.attributes.clone().unwrap_or_default();
+pub(super) fn from_event(engine: Engine, actor: &EventActor) -> Option<Container> {
+    let mut attributes = actor.attributes.clone().unwrap_or_default();
     let get = |key: &str| attributes.get(key).cloned().unwrap_or_default();
-    let (name, image) = (get("name"), get("image"));
-    record(actor.id.as_ref()?, &name, &image, attributes)
+    let (name, image, pod) = (get("name"), get("image"), get("podId"));
+    NO_LABELS.iter().for_each(|key| drop(attributes.remove(*key)));
+    let mut container = record(engine, actor.id.as_ref()?, &name, &image, attributes)?;
+    // The usual name of a pod's infra container. Its inspection tells for sure.
+    container.sandbox |= engine == Engine::Podman && name.strip_suffix("-infra").is_some_and(|id| id.len() == 12 && pod.starts_with(id));
+    Some(container)
 }
 
 /// An inspected container and the process id of its first process, 0 if it does not run.
-pub(super) fn from_inspect(answer: ContainerInspectResponse) -> Option<(Container, u32)> {
+pub(super) fn from_inspect(engine: Engine, answer: ContainerInspectResponse) -> Option<(Container, u32)> {
     let config = answer.config.unwrap_or_default();
     let labels = config.labels.unwrap_or_default();
-    let mut container = record(&answer.id?, &answer.name.unwrap_or_default(), &config.image.unwrap_or_default(), labels)?;
+    let mut container = record(engine, &answer.id?, &answer.name.unwrap_or_default(), &config.image.unwrap_or_default(), labels)?;
     container.runtime.container_image_id = text(&answer.image.unwrap_or_default());
     let state = answer.state.unwrap_or_default();
     container.runtime.container_started_at = state.started_at.as_deref().and_then(unix_ns).unwrap_or(0);
@@ -40,28 +47,25 @@ pub(super) fn from_inspect(answer: ContainerInspectResponse) -> Option<(Containe
     Some((container, pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0)))
 }
 
-fn record(id: &str, name: &str, image: &str, labels: HashMap<String, String>) -> Option<Container> {
-    let mut labels: BTreeMap<String, String> = labels.into_iter().filter(|(k, v)| k.len() + v.len() <= TEXT_LIMIT).collect();
-    while labels.len() > LABEL_LIMIT {
-        labels.pop_last();
-    }
-    if Container::is_sandbox(&labels) || id.is_empty() || id.len() > 128 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+fn record(engine: Engine, id: &str, name: &str, image: &str, labels: HashMap<String, String>) -> Option<Container> {
+    if !bounds::is_id(id) {
         return None;
     }
-    let mut container = Container { k8s: KubernetesMeta::from_labels(&labels), labels, ..Container::default() };
-    container.runtime.runtime_name = NAME.to_owned();
+    let (annotations, labels): (HashMap<_, _>, HashMap<_, _>) = labels.into_iter().partition(|(key, _)| key.starts_with(ANNOTATION));
+    let annotations = annotations.into_iter().map(|(key, value)| (key.trim_start_matches(ANNOTATION).to_owned(), value));
+    let (labels, annotations) = (bounds::labels(labels), bounds::labels(annotations));
+    let mut container = Container { k8s: KubernetesMeta::from_labels(&labels), labels, annotations, ..Container::default() };
+    container.sandbox = Container::is_sandbox(&container.labels);
+    if container.sandbox {
+        // Its own name in the pod is none of the pod's containers'.
+        container.k8s.container_name.clear();
+    }
+    container.runtime.runtime_name = engine.name().to_owned();
     container.runtime.container_id = id.to_owned();
     container.runtime.container_name = text(name.strip_prefix('/').unwrap_or(name));
     container.runtime.container_image_name = text(image);
+    container.sandbox_id = container.labels.get(SANDBOX).cloned().unwrap_or_default();
     Some(container)
-}
-
-fn text(text: &str) -> String {
-    let mut end = text.len().min(TEXT_LIMIT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// Nanoseconds since the Unix epoch of `2026-11-21T10:26:49.123456789Z`; the engine always writes UTC. `None` for its

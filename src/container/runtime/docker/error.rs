@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::super::reason;
+
 /// See the module.
 #[derive(Debug, thiserror::Error)]
 pub enum DockerError {
@@ -22,6 +24,15 @@ pub enum DockerError {
         #[source]
         source: Box<bollard::errors::Error>,
     },
+    /// Podman's own API could not be asked, or answered something else.
+    #[error("{doing}")]
+    Own {
+        /// What was asked.
+        doing: &'static str,
+        /// What went wrong.
+        #[source]
+        source: std::io::Error,
+    },
     /// The engine closed its stream of events.
     #[error("event stream ended")]
     EventsEnded,
@@ -34,17 +45,8 @@ pub enum DockerError {
 }
 
 impl DockerError {
-    /// The error and its innermost cause, in one line of at most 400 characters. What the HTTP layers between say helps nobody.
+    /// The error and its innermost cause, in one line of at most 400 characters.
     pub fn full(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(deeper) = cause.and_then(std::error::Error::source) {
-            cause = Some(deeper);
-        }
-        if let Some(cause) = cause.map(ToString::to_string).filter(|c| !text.ends_with(c.as_str())) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        text.chars().filter(|c| !c.is_control()).take(400).collect()
+        reason::one_line(self)
     }
 }

@@ -1,5 +1,7 @@
 //! An engine that lies: each answer is made up by the test, over a real unix socket.
 
+mod podman;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{RuntimeState, convert, follow, list};
+use super::{Engine, convert, follow, list, list_engine};
 use crate::container::Inventory;
+use crate::container::runtime::RuntimeState;
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -83,10 +86,10 @@ async fn answer(mut connection: UnixStream, answers: Arc<Vec<(&'static str, Act)
     let _ = connection.read(&mut byte).await;
 }
 
-async fn error_of(answers: Vec<(&'static str, Act)>) -> String {
+async fn error_of(engine: Engine, answers: Vec<(&'static str, Act)>) -> String {
     let fake = Fake::start(answers);
     let start = Instant::now();
-    let error = list(&Inventory::new(), &fake.socket()).await.unwrap_err().full();
+    let error = list_engine(engine, &Inventory::new(), &fake.socket()).await.unwrap_err().full();
     assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
     error
 }
@@ -111,8 +114,10 @@ async fn bad_answers_are_errors() {
         (vec![("/version", version()), ("/containers/json", refusal())], "sad"),
         (vec![("/version", version()), ("/containers/json", endless)], "answer longer than"),
     ] {
-        let error = error_of(answers).await;
-        assert!(error.contains(expected), "{expected}: {error}");
+        for engine in [Engine::Docker, Engine::Podman] {
+            let error = error_of(engine, answers.clone()).await;
+            assert!(error.contains(expected), "{engine:?}, {expected}: {error}");
+        }
     }
 }
 
@@ -181,12 +186,12 @@ fn records_are_bounded() {
     let mut attributes = labels;
     attributes.insert("name".to_owned(), "\u{e9}".repeat(5000));
     let actor = EventActor { id: Some(ID.to_owned()), attributes: Some(attributes) };
-    let container = convert::from_event(&actor).unwrap();
+    let container = convert::from_event(Engine::Docker, &actor).unwrap();
     assert!(container.runtime.container_name.len() <= 4096 && container.labels.len() == 256 && !container.labels.contains_key("big"));
     for id in ["", "../x", "a b", &"a".repeat(1000)] {
-        assert!(convert::from_event(&EventActor { id: Some(id.to_owned()), attributes: None }).is_none(), "{id}");
+        assert!(convert::from_event(Engine::Docker, &EventActor { id: Some(id.to_owned()), attributes: None }).is_none(), "{id}");
     }
-    let inspect = |text: &str| convert::from_inspect(serde_json::from_str::<ContainerInspectResponse>(text).unwrap());
+    let inspect = |text: &str| convert::from_inspect(Engine::Docker, serde_json::from_str::<ContainerInspectResponse>(text).unwrap());
     for (state, pid) in [
         (r#"{"Running":true,"Pid":42}"#, 42),
         (r#"{"Running":true,"Pid":-1}"#, 0),
@@ -200,14 +205,18 @@ fn records_are_bounded() {
     assert!(inspect("{}").is_none());
 }
 
-/// Pause containers are left out; the kubelet's labels give the Kubernetes names.
+/// Pause containers are marked, and hold their pod's labels and annotations; the kubelet's labels give the Kubernetes names.
 #[test]
 fn kubernetes_labels() {
     let inspect = |labels: &str| {
         let text = format!(r#"{{"Id":"{ID}","Name":"/k8s_api","Config":{{"Image":"api:1","Labels":{labels}}}}}"#);
-        convert::from_inspect(serde_json::from_str(&text).unwrap())
+        convert::from_inspect(Engine::Docker, serde_json::from_str(&text).unwrap())
     };
-    assert!(inspect(r#"{"io.kubernetes.docker.type":"podsandbox"}"#).is_none());
+    let pause = r#"{"io.kubernetes.docker.type":"podsandbox","app":"api","annotation.owner":"me","io.kubernetes.container.name":"POD"}"#;
+    let pause = inspect(pause).unwrap().0;
+    assert!(pause.sandbox && pause.k8s.container_name.is_empty());
+    assert_eq!((pause.labels["app"].as_str(), pause.annotations["owner"].as_str()), ("api", "me"));
+    assert!(!pause.labels.contains_key("annotation.owner"));
     let labels = r#"{"io.kubernetes.pod.name":"api-1","io.kubernetes.pod.namespace":"prod","io.kubernetes.container.name":"api","io.kubernetes.pod.uid":"u1"}"#;
     let k8s = inspect(labels).unwrap().0.k8s;
     assert_eq!(

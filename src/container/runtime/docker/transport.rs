@@ -8,10 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use axum::body::Body;
+use axum::http::Request;
 use bollard::{BollardRequest, Docker};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
@@ -33,15 +36,37 @@ pub(super) enum Limit {
 
 /// A client for the engine behind `socket`. Connects on the first request.
 pub(super) fn client(socket: &Path, limit: Limit, timeout_s: u64) -> Result<Docker, DockerError> {
-    let connector = Connector { socket: socket.to_owned(), limit };
-    let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-    let http = Arc::new(http);
+    let http =
+        Arc::new(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(Connector { socket: socket.to_owned(), limit }));
     let transport = move |request: BollardRequest| -> Pin<Box<dyn Future<Output = _> + Send>> {
         let http = http.clone();
         Box::pin(async move { http.request(request).await.map_err(bollard::errors::Error::from) })
     };
     Docker::connect_with_custom_transport(transport, Some("http://docker"), timeout_s, bollard::API_DEFAULT_VERSION)
         .map_err(|e| DockerError::Api { doing: "set up a client", source: Box::new(e) })
+}
+
+/// A client for what bollard does not know.
+#[derive(Clone)]
+pub(super) struct Plain(Client<Connector, Body>);
+
+impl Plain {
+    /// A client for the engine behind `socket`. Connects for each request.
+    pub fn new(socket: &Path) -> Self {
+        let connector = Connector { socket: socket.to_owned(), limit: Limit::Answer };
+        Plain(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector))
+    }
+
+    /// The JSON that is found at `path`.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> io::Result<T> {
+        let request = Request::get(format!("http://engine{path}")).body(Body::empty()).map_err(io::Error::other)?;
+        let response = self.0.request(request).await.map_err(io::Error::other)?;
+        if !response.status().is_success() {
+            return Err(io::Error::other(format!("status {}", response.status())));
+        }
+        let body = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_LIMIT).await.map_err(io::Error::other)?;
+        serde_json::from_slice(&body).map_err(io::Error::other)
+    }
 }
 
 #[derive(Clone)]
