@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::component::ExporterStatus;
+use crate::kubernetes::{KubernetesState, KubernetesStatus};
 use crate::telemetry::DropReason;
 
 fn ledger() -> Arc<Ledger> {
@@ -29,6 +30,12 @@ fn report() -> Report {
         gadgets: vec![GadgetHealth { name: "execs".to_owned(), state: GadgetState::Running, error: None }],
         exporters: vec![ExporterHealth { id: "file/audit".to_owned(), status }],
         runtimes: vec![RuntimeHealth { name: "docker".to_owned(), connected: true }],
+        kubernetes: Some(KubernetesStatus {
+            url: "https://10.0.0.1".to_owned(),
+            state: KubernetesState::Waiting("gone".to_owned()),
+            since_unix_seconds: 7,
+            problems: Vec::new(),
+        }),
         reloads: Reloads { succeeded: 1, failed: 2, last_unix_seconds: 1.5e9, last_succeeded: true },
     }
 }
@@ -64,6 +71,7 @@ async fn every_term_of_the_ledger_is_a_metric() {
         "gadgetry_exporter_queue_bytes{exporter=\"file/audit\"} 5\n",
         "gadgetry_exporter_queue_limit_bytes{exporter=\"file/audit\"} 100\n",
         "gadgetry_config_reloads_total{result=\"failure\"} 2\n",
+        "gadgetry_kubernetes_connected 0\n",
         "gadgetry_config_last_reload_timestamp_seconds 1500000000.0\n",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
@@ -105,6 +113,8 @@ async fn health_pages_tell_collecting_from_failing() {
     let json: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &json["status"], &json["exporters"][0]["failing"]), (200, &"degraded".into(), &"connection refused".into()));
     assert_eq!(json["gadgets"][0]["state"], "running");
+    let kubernetes = serde_json::json!({"url": "https://10.0.0.1", "state": "waiting", "reason": "gone", "since_unix_seconds": 7});
+    assert_eq!(json["kubernetes"], kubernetes);
     now.gadgets[0] = GadgetHealth { name: "execs".to_owned(), state: GadgetState::Failed, error: Some("no BTF".to_owned()) };
     *cell.lock().unwrap() = now;
     let (status, body) = get(address, "/").await;

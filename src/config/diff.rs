@@ -21,7 +21,7 @@ pub struct Diff {
     pub exporters: ExporterDiff,
     /// Whether the settings of the collector itself changed.
     pub service: bool,
-    /// Whether the container runtimes changed.
+    /// Whether the container runtimes, or how Kubernetes is asked, changed.
     pub runtimes: bool,
 }
 
@@ -51,7 +51,11 @@ impl Diff {
 pub fn diff(old: &Plan, new: &Plan) -> Diff {
     let exporters = exporters(&old.exporters, &new.exporters);
     let replaced: BTreeSet<&ComponentId> = exporters.restart.iter().collect();
-    let mut diff = Diff { service: old.service != new.service, runtimes: old.runtimes != new.runtimes, ..Diff::default() };
+    let mut diff = Diff {
+        service: old.service != new.service,
+        runtimes: old.runtimes != new.runtimes || old.kubernetes != new.kubernetes,
+        ..Diff::default()
+    };
     for gadget in &new.gadgets {
         let list = match old.gadgets.iter().find(|g| g.name == gadget.name) {
             None => &mut diff.start,
@@ -95,7 +99,7 @@ impl fmt::Display for Diff {
         }
         parts.push(format!("kept {}", self.keep.len()));
         if self.service || self.runtimes {
-            parts.push("`service` and `runtimes` take effect at the next start".to_owned());
+            parts.push("`service`, `runtimes` and `kubernetes` take effect at the next start".to_owned());
         }
         f.write_str(&parts.join("; "))
     }

@@ -15,11 +15,13 @@ use crate::container::Inventory;
 use crate::container::runtime::{self, RuntimeState};
 use crate::exporter::listeners::Listeners;
 use crate::kernel::clock;
+use crate::kubernetes;
 use crate::telemetry::{Ledger, logging::Logging, otel};
 
 /// The running services. Their settings hold for the life of the process; a reload does not change them.
 pub(super) struct Services {
     inventory: Arc<Inventory>,
+    kubernetes: Option<kubernetes::Handle>,
     report: Arc<Mutex<Report>>,
     /// Kept open for as long as pages are served from them.
     _sockets: Vec<Arc<TcpListener>>,
@@ -32,6 +34,7 @@ impl Services {
     pub(super) fn start(
         plan: &Plan,
         inventory: &Arc<Inventory>,
+        kubernetes: Option<kubernetes::Handle>,
         ledger: &Arc<Ledger>,
         listeners: &Listeners,
         logging: &Logging,
@@ -56,17 +59,18 @@ impl Services {
         runtime::follow(inventory, &plan.runtimes, cancel);
         let otel = plan.service.otlp.as_ref().and_then(|settings| own_telemetry(settings, ledger, logging));
         let timeout = plan.service.shutdown_timeout;
-        Ok(Services { inventory: inventory.clone(), report, _sockets: sockets, _tasks: tasks, otel, timeout })
+        Ok(Services { inventory: inventory.clone(), kubernetes, report, _sockets: sockets, _tasks: tasks, otel, timeout })
     }
 
-    /// Name of each container runtime, and where it is.
+    /// Name of each container runtime, and of Kubernetes, and where it is.
     pub(super) fn runtimes(&self) -> Vec<(String, String)> {
         let place = |r: &crate::container::runtime::RuntimeStatus| match &r.state {
             RuntimeState::Connecting => format!("{} (connecting)", r.socket.display()),
             RuntimeState::Connected => r.socket.display().to_string(),
             RuntimeState::Waiting(why) => format!("{} (waiting for it: {why})", r.socket.display()),
         };
-        self.inventory.runtimes().iter().map(|r| (r.name.to_owned(), place(r))).collect()
+        let kubernetes = self.kubernetes.iter().map(|k| ("kubernetes".to_owned(), k.status().to_string()));
+        self.inventory.runtimes().iter().map(|r| (r.name.to_owned(), place(r))).chain(kubernetes).collect()
     }
 
     /// Counts a reload.
@@ -94,6 +98,7 @@ impl Services {
             gadgets: gadgets.collect(),
             exporters: exporters.collect(),
             runtimes: runtimes.collect(),
+            kubernetes: self.kubernetes.as_ref().map(kubernetes::Handle::status),
             reloads: report.reloads,
         };
     }

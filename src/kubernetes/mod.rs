@@ -8,6 +8,7 @@ mod client;
 mod error;
 mod objects;
 mod owners;
+mod pace;
 mod pods;
 mod seen;
 mod services;
@@ -28,6 +29,7 @@ pub use status::{KubernetesState, KubernetesStatus};
 
 use crate::container::Inventory;
 use client::Connector;
+use pace::Pace;
 use pods::NodePods;
 use status::Reporter;
 use watch::Watch;
@@ -61,10 +63,14 @@ impl Handle {
 /// Pods of this node go into the inventory, addresses of pods and services into [`Handle::addresses`]. That it cannot be reached,
 /// or refuses something, is in the status and once in the log, and tried again.
 pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) -> Handle {
+    follow_at(Pace::default(), inventory, settings, cancel)
+}
+
+fn follow_at(pace: Pace, inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) -> Handle {
     let addresses = Arc::new(Addresses::default());
     let reporter = Arc::new(Reporter::default());
     let handle = Handle { addresses: addresses.clone(), reporter: reporter.clone() };
-    let work = run(inventory.clone(), settings.clone(), addresses, reporter);
+    let work = run(pace, inventory.clone(), settings.clone(), addresses, reporter);
     let cancel = cancel.clone();
     tokio::spawn(async move {
         tokio::select! {
@@ -75,16 +81,17 @@ pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &Cancella
     handle
 }
 
-async fn run(inventory: Arc<Inventory>, settings: Settings, addresses: Arc<Addresses>, reporter: Arc<Reporter>) {
+async fn run(pace: Pace, inventory: Arc<Inventory>, settings: Settings, addresses: Arc<Addresses>, reporter: Arc<Reporter>) {
     let node = settings.node_name();
     let client = Arc::new(Connector::new(settings.clone(), reporter.clone()));
+    inventory.set_node(&node);
     let on_node = format!("spec.nodeName={node}");
     // With all pods of the cluster at hand those of the node are among them.
     let node_addresses = (settings.addresses == Scope::Node).then(|| addresses.clone());
     let pods = Arc::new(NodePods::new(inventory, node_addresses));
-    let of_node = Watch::new(client.clone(), "pods", "/api/v1/pods", Some(on_node)).essential();
-    let services = Watch::new(client.clone(), "services", "/api/v1/services", None);
-    let of_cluster = Watch::new(client.clone(), "pods of the cluster", "/api/v1/pods", None);
+    let of_node = Watch::new(client.clone(), pace, "pods", "/api/v1/pods", Some(on_node)).essential();
+    let services = Watch::new(client.clone(), pace, "services", "/api/v1/services", None);
+    let of_cluster = Watch::new(client.clone(), pace, "pods of the cluster", "/api/v1/pods", None);
     let cluster = async {
         if settings.addresses == Scope::Cluster {
             of_cluster.run(pods::ClusterPods::new(addresses.clone()), &reporter).await;
@@ -94,7 +101,7 @@ async fn run(inventory: Arc<Inventory>, settings: Settings, addresses: Arc<Addre
         of_node.run(pods::Sink::new(pods.clone()), &reporter),
         services.run(services::Sink::new(addresses.clone()), &reporter),
         cluster,
-        owners::resolve(pods, client, &reporter),
+        owners::resolve(pods, client, &reporter, pace.refused),
         addresses.publish_changes(),
     );
 }

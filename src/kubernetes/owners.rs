@@ -29,9 +29,8 @@ const WORKLOADS: [(&str, &str, &str); 7] = [
 const MAX_OWNERS: usize = 8;
 /// Controllers whose owner is remembered.
 const MAX_CACHED: usize = 10_000;
-/// Pods whose owners could not all be found, and how soon they are tried again.
+/// Pods whose owners could not all be found, and are looked for again.
 const MAX_LATER: usize = 10_000;
-const AGAIN: Duration = Duration::from_secs(30);
 
 /// Whether it is one of the workloads of Kubernetes itself, and not something else of that kind.
 pub(super) fn is_workload(owner: &OwnerReference) -> bool {
@@ -66,8 +65,8 @@ fn named(owner: &OwnerReference) -> Owner {
 }
 
 /// Looks for the owners of pods as they come, for good.
-pub(super) async fn resolve(pods: Arc<NodePods>, client: Arc<Connector>, reporter: &Reporter) {
-    let mut climber = Climber { client, reporter, parents: HashMap::new(), forbidden: HashMap::new() };
+pub(super) async fn resolve(pods: Arc<NodePods>, client: Arc<Connector>, reporter: &Reporter, again: Duration) {
+    let mut climber = Climber { client, reporter, again, parents: HashMap::new(), forbidden: HashMap::new() };
     let mut later: VecDeque<(Instant, String)> = VecDeque::new();
     loop {
         let due = later.front().map(|(due, _)| *due);
@@ -86,7 +85,7 @@ pub(super) async fn resolve(pods: Arc<NodePods>, client: Arc<Connector>, reporte
         };
         let (owners, complete) = climber.climb(&orphan).await;
         if !complete && later.len() < MAX_LATER {
-            later.push_back((Instant::now() + AGAIN, orphan.uid.clone()));
+            later.push_back((Instant::now() + again, orphan.uid.clone()));
         }
         pods.owned(&orphan, owners, complete);
     }
@@ -95,6 +94,7 @@ pub(super) async fn resolve(pods: Arc<NodePods>, client: Arc<Connector>, reporte
 struct Climber<'a> {
     client: Arc<Connector>,
     reporter: &'a Reporter,
+    again: Duration,
     /// The controller of a controller, by the uid of the latter.
     parents: HashMap<String, Option<OwnerReference>>,
     /// Until when a resource is not asked for, because that was refused.
@@ -147,7 +147,7 @@ impl Climber<'_> {
 
     fn refused(&mut self, resource: &'static str, error: &KubernetesError) {
         if error.is_forbidden() {
-            self.forbidden.insert(resource, Instant::now() + AGAIN);
+            self.forbidden.insert(resource, Instant::now() + self.again);
             self.reporter.problem(resource, Some(format!("the permission to get {resource} is missing: {}", error.full())));
         }
     }

@@ -1,6 +1,7 @@
 //! How it stands with the API server, for the health page, the metrics and the log.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -37,6 +38,18 @@ pub enum KubernetesState {
     Connected,
     /// It does not, for the reason given. What is known is kept; tried again in the background.
     Waiting(String),
+}
+
+impl fmt::Display for KubernetesStatus {
+    /// Where it is, and that it is waited for.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = if self.url.is_empty() { "API server" } else { &self.url };
+        match &self.state {
+            KubernetesState::Connecting => write!(f, "{url} (connecting)"),
+            KubernetesState::Connected => f.write_str(url),
+            KubernetesState::Waiting(why) => write!(f, "{url} (waiting for it: {why})"),
+        }
+    }
 }
 
 /// Keeps the status and says each change of it once.

@@ -11,6 +11,7 @@ use super::answer::{Lines, refused};
 use super::client::Connector;
 use super::error::KubernetesError;
 use super::objects::{Event, List};
+use super::pace::Pace;
 use super::status::Reporter;
 
 /// Objects per page, and the most pages.
@@ -19,11 +20,6 @@ const MAX_PAGES: usize = 1000;
 /// How long a watch may go on until the API server ends it, so that a connection that died in silence is not waited on for good.
 const WATCH_SECONDS: u64 = 290;
 const WATCH_GRACE: Duration = Duration::from_secs(15);
-/// Silence after which the API server is asked whether it is still there.
-const SILENCE: Duration = Duration::from_secs(30);
-/// First and longest pause between attempts, and the one after a refusal, which only a person can change.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
-const REFUSED: Duration = Duration::from_secs(30);
 
 /// Whoever keeps the objects.
 pub(super) trait Store: Send {
@@ -65,6 +61,7 @@ enum From {
 /// One kind of object to follow.
 pub(super) struct Watch {
     client: Arc<Connector>,
+    pace: Pace,
     what: &'static str,
     path: &'static str,
     fields: Option<String>,
@@ -73,8 +70,8 @@ pub(super) struct Watch {
 
 impl Watch {
     /// `fields` is a field selector.
-    pub fn new(client: Arc<Connector>, what: &'static str, path: &'static str, fields: Option<String>) -> Self {
-        Watch { client, what, path, fields, essential: false }
+    pub fn new(client: Arc<Connector>, pace: Pace, what: &'static str, path: &'static str, fields: Option<String>) -> Self {
+        Watch { client, pace, what, path, fields, essential: false }
     }
 
     /// Makes it what the state as a whole depends on.
@@ -85,12 +82,12 @@ impl Watch {
     /// Keeps `store` up to date for good.
     pub async fn run(self, mut store: impl Store, reporter: &Reporter) {
         let mut from = From::Cache;
-        let mut pause = PAUSES.0;
+        let mut pause = self.pace.first;
         loop {
             let begun = Instant::now();
             let error = match self.follow(&mut from, &mut store, reporter).await {
                 // Ended in peace, as it does every few minutes. At once and always is no peace.
-                Ok(()) if begun.elapsed() >= PAUSES.0 => continue,
+                Ok(()) if begun.elapsed() >= self.pace.first => continue,
                 Ok(()) => None,
                 Err(error) => Some(error),
             };
@@ -102,14 +99,14 @@ impl Watch {
                     self.failed(error, reporter).await;
                 }
             }
-            if begun.elapsed() > PAUSES.1 {
-                pause = PAUSES.0;
+            if begun.elapsed() > self.pace.longest {
+                pause = self.pace.first;
             }
             let forbidden = error.is_some_and(|error| error.is_forbidden());
-            let wait = if forbidden { REFUSED } else { pause };
+            let wait = if forbidden { self.pace.refused } else { pause };
             // A cluster's nodes must not come back all at once.
             tokio::time::sleep(wait.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
-            pause = (pause * 2).min(PAUSES.1);
+            pause = (pause * 2).min(self.pace.longest);
         }
     }
 
@@ -138,7 +135,7 @@ impl Watch {
     /// The next line. Asks the API server for a sign of life when there is none for long.
     async fn next(&self, lines: &mut Lines) -> Result<Option<Vec<u8>>, KubernetesError> {
         loop {
-            match tokio::time::timeout(SILENCE, lines.next()).await {
+            match tokio::time::timeout(self.pace.silence, lines.next()).await {
                 Ok(line) => return line,
                 Err(_) => self.client.answers().await?,
             }

@@ -170,6 +170,7 @@ impl Run {
         let ledger = Arc::new(Ledger::default());
         let context = Context {
             inventory: setup.inventory.clone(),
+            kubernetes: None,
             ledger: ledger.clone(),
             runtime: runtime().handle().clone(),
             sockets: setup.sockets,

@@ -139,6 +139,13 @@ impl State {
         }
     }
 
+    pub fn set_node(&mut self, name: &str) {
+        if *self.node != *name {
+            self.node = name.into();
+            self.dirty = true;
+        }
+    }
+
     pub fn forget_pod(&mut self, _uid: &str) {}
 
     /// Notes that a container ended at `unix_ns` (0: unknown). Events from before its last start are ignored.
