@@ -129,7 +129,6 @@ pub struct ServiceSpec {
 #[serde(bound(deserialize = "T: Deserialize<'de>"))]
 #[allow(missing_docs, reason = "named as in the API")]
 pub struct List<T> {
-    #[serde(default)]
     pub metadata: ListMetadata,
     #[serde(default = "Vec::new", deserialize_with = "or_default")]
     pub items: Vec<T>,

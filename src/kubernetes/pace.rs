@@ -17,7 +17,7 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        let [first, longest, refused, silence] = [250, 15_000, 30_000, 30_000].map(Duration::from_millis);
+        let [first, longest, refused, silence] = [250, 15_000, 15_000, 30_000].map(Duration::from_millis);
         Pace { first, longest, refused, silence }
     }
 }

@@ -156,6 +156,11 @@ impl Watch {
                 query.push(("continue", &next));
             }
             let page: List<S::Object> = self.client.get(&doing, &self.url(&query)).await?;
+            if page.metadata.resource_version.is_empty() {
+                // Whatever it is, that nothing is in it does not mean that there is nothing.
+                let source = serde::de::Error::custom("it is not a list");
+                return Err(KubernetesError::Malformed { doing, source });
+            }
             page.items.into_iter().for_each(|object| store.put(object));
             if page.metadata.next.is_empty() {
                 store.complete();

@@ -32,6 +32,8 @@ async fn bad_lists() {
     survives(|| Reply::Whole(200, "<html>".to_owned()), "the answer makes no sense").await;
     survives(|| Reply::json(&json!({"items": [{"metadata": {"labels": 7}}]})), "the answer makes no sense").await;
     survives(|| Reply::json(&json!([])), "the answer makes no sense").await;
+    survives(|| Reply::json(&json!({"metadata": {}, "items": []})), "it is not a list").await;
+    survives(|| Reply::json(&json!({"kind": "Pod"})), "the answer makes no sense").await;
     survives(|| Reply::Whole(200, "[".repeat(100_000)), "the answer makes no sense").await;
     survives(|| Reply::Whole(500, "no\n\nidea".to_owned()), "cannot list pods: no idea (status 500)").await;
     survives(|| Reply::refused(403, "pods is forbidden"), "pods is forbidden (status 403)").await;
