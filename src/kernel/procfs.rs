@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::host_path;
+use super::{clock, host_path};
 
 /// One line of `/proc/<pid>/cgroup`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,15 @@ pub fn cgroups(pid: u32) -> io::Result<Vec<CgroupLine>> {
 pub fn start_time(pid: u32) -> io::Result<u64> {
     let stat = std::fs::read(of(pid).join("stat"))?;
     parse_start_time(&stat).ok_or_else(|| invalid(format!("stat of process {pid}")))
+}
+
+/// When a process started, in nanoseconds since the Unix epoch, to a clock tick.
+///
+/// # Errors
+/// When the process is gone, or may not be looked at.
+pub fn started_at(pid: u32) -> io::Result<i64> {
+    let seconds = start_time(pid)? as f64 / clock::ticks_per_second();
+    Ok(clock::boot_to_unix((seconds * 1e9) as u64) as i64)
 }
 
 fn of(pid: u32) -> PathBuf {

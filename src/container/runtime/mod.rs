@@ -1,7 +1,10 @@
 //! Container runtimes: each follows one engine and writes what it hears into the inventory.
 
 mod bounds;
+pub mod containerd;
+pub mod cri;
 pub mod docker;
+mod grpc;
 pub mod podman;
 mod reason;
 mod reconnect;
@@ -55,8 +58,22 @@ pub struct Unreachable {
 
 /// Keeps the containers of all wanted runtimes in the inventory until cancelled. Call it within a runtime of tokio.
 pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
-    if let Some(socket) = &settings.docker {
-        tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()));
+    let by_cri = |kind: cri::Kind, socket: &PathBuf| {
+        tokio::spawn(cri::follow(inventory.clone(), kind, socket.clone(), cancel.clone()));
+    };
+    let internal = settings.protocol == Protocol::Internal;
+    match &settings.docker {
+        Some(socket) if internal => drop(tokio::spawn(docker::follow(inventory.clone(), socket.clone(), cancel.clone()))),
+        Some(socket) => by_cri(cri::DOCKER, socket),
+        None => {}
+    }
+    match &settings.containerd {
+        Some(wanted) if internal => drop(tokio::spawn(containerd::follow(inventory.clone(), wanted.clone(), cancel.clone()))),
+        Some(wanted) => by_cri(cri::CONTAINERD, &wanted.socket),
+        None => {}
+    }
+    if let Some(socket) = &settings.crio {
+        by_cri(cri::CRIO, socket);
     }
     if let Some(socket) = &settings.podman {
         tokio::spawn(podman::follow(inventory.clone(), socket.clone(), cancel.clone()));
@@ -66,10 +83,25 @@ pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &Cancella
 /// Reads the containers of all wanted runtimes into the inventory once. Gives those that could not be asked.
 pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreachable> {
     let mut unreachable = Vec::new();
-    if let Some(socket) = &settings.docker
-        && let Err(error) = docker::list(inventory, socket).await
-    {
-        unreachable.push(Unreachable { name: docker::NAME, socket: socket.clone(), reason: error.full() });
+    let mut note = |name, socket: &PathBuf, failure: Option<String>| {
+        unreachable.extend(failure.map(|reason| Unreachable { name, socket: socket.clone(), reason }));
+    };
+    let by_cri = async |kind: cri::Kind, socket: &PathBuf| cri::list(inventory, kind, socket).await.err().map(|e| e.full());
+    let internal = settings.protocol == Protocol::Internal;
+    match &settings.docker {
+        Some(socket) if internal => note(docker::NAME, socket, docker::list(inventory, socket).await.err().map(|e| e.full())),
+        Some(socket) => note(docker::NAME, socket, by_cri(cri::DOCKER, socket).await),
+        None => {}
+    }
+    match &settings.containerd {
+        Some(wanted) if internal => {
+            note(containerd::NAME, &wanted.socket, containerd::list(inventory, wanted).await.err().map(|e| e.full()));
+        }
+        Some(wanted) => note(containerd::NAME, &wanted.socket, by_cri(cri::CONTAINERD, &wanted.socket).await),
+        None => {}
+    }
+    if let Some(socket) = &settings.crio {
+        note(CRIO.name, socket, by_cri(cri::CRIO, socket).await);
     }
     if let Some(socket) = &settings.podman
         && let Err(error) = podman::list(inventory, socket).await
