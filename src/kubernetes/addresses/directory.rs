@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::batch::{Dictionary, Kind, UNKNOWN_ENTRY, Value};
 
@@ -144,8 +144,8 @@ pub struct Directory {
     generation: u64,
     records: HashMap<u32, Arc<Record>>,
     addresses: HashMap<IpAddr, u32>,
-    /// Pods by `namespace/name`.
-    pods: HashMap<String, u32>,
+    /// Pods by `namespace/name`, once somebody asks.
+    pods: OnceLock<HashMap<String, u32>>,
 }
 
 impl Directory {
@@ -156,9 +156,6 @@ impl Directory {
             let host = record.kind.is_empty();
             for address in &record.addresses {
                 directory.addresses.insert(*address, if host { HOST } else { number });
-            }
-            if record.kind != "svc" {
-                directory.pods.insert(format!("{}/{}", record.namespace, record.name), number);
             }
             directory.records.insert(number, record.clone());
         }
@@ -177,7 +174,14 @@ impl Directory {
 
     /// The entry of the pod of this `namespace/name`.
     pub fn by_pod(&self, name: &str) -> Option<u32> {
-        self.pods.get(name).copied()
+        self.pods.get_or_init(|| self.named()).get(name).copied()
+    }
+
+    fn named(&self) -> HashMap<String, u32> {
+        let mut pods: Vec<_> = self.records.iter().filter(|(_, record)| record.kind != "svc").collect();
+        // Of two with one name the later one is meant.
+        pods.sort_by_key(|(number, _)| **number);
+        pods.into_iter().map(|(number, record)| (format!("{}/{}", record.namespace, record.name), *number)).collect()
     }
 
     /// An attribute of an entry as text.

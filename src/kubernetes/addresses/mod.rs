@@ -16,8 +16,9 @@ use directory::{FIRST, Record};
 
 /// How long the addresses of what is gone still name it: events come late.
 const GRACE: Duration = Duration::from_secs(10);
-/// Least time between two directories: each is made anew of everything there is.
+/// Least time between two directories, each of which is made anew of everything there is; and the least part of the time that is not spent so.
 const PAUSE: Duration = Duration::from_millis(100);
+const IDLE: u32 = 20;
 /// Most pods and services. More are counted in [`Addresses::refused`].
 const MAX_RECORDS: usize = 100_000;
 
@@ -110,8 +111,9 @@ impl Addresses {
                 true => drop(tokio::time::timeout(GRACE, self.changed.notified()).await),
                 false => self.changed.notified().await,
             }
-            self.publish(Instant::now());
-            tokio::time::sleep(PAUSE).await;
+            let begun = Instant::now();
+            self.publish(begun);
+            tokio::time::sleep(PAUSE.max(begun.elapsed() * IDLE)).await;
         }
     }
 

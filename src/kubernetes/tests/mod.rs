@@ -1,5 +1,6 @@
 //! What becomes of what an API server says, with one that says whatever a test wants.
 
+mod addresses;
 mod hostile;
 mod names;
 mod parsing;
