@@ -2,6 +2,7 @@
 
 use crate::component::{BindError, Operator};
 
+pub mod endpoints;
 pub mod enrich;
 pub mod filter;
 pub mod format;

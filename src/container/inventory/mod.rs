@@ -130,6 +130,11 @@ impl Inventory {
         self.update(|state| state.forget_pod(uid));
     }
 
+    /// Notes what Kubernetes calls this node, for whoever knows better than the environment.
+    pub fn set_node(&self, name: &str) {
+        self.update(|state| state.set_node(name));
+    }
+
     /// Ids of containers that processes were seen in, and that no runtime has given a name yet; at most `limit`.
     pub fn unnamed(&self, limit: usize) -> Vec<String> {
         let snapshot = self.snapshot();

@@ -229,6 +229,13 @@ impl State {
         }
     }
 
+    pub fn set_node(&mut self, name: &str) {
+        if *self.node != *name {
+            self.node = name.into();
+            self.dirty = true;
+        }
+    }
+
     /// Notes that a container ended at `unix_ns` (0: unknown). Events from before its last start are ignored.
     pub fn end(&mut self, key: &str, unix_ns: i64, now: Instant) {
         let Some(slot) = self.slots.get_mut(key) else { return };
