@@ -21,7 +21,9 @@ pub(super) fn follow(filter: MntnsFilter, plan: &GadgetPlan, context: &Context, 
     let update = move || selection.lock().unwrap_or_else(PoisonError::into_inner).update();
     let gate: Arc<dyn Fn() -> bool + Send + Sync> = Arc::new(update);
     let theirs = gate.clone();
-    let opened: Arc<Gate> = Arc::new(move || drop(theirs()));
+    let opened: Arc<Gate> = Arc::new(move || {
+        theirs();
+    });
     context.inventory.add_gate(&opened);
     let mut undecided = gate();
     context.runtime.spawn(async move {
