@@ -12,8 +12,10 @@ use clap::Parser;
 use engine::Engine;
 use gadgetry::cli::list_containers::{self, ListContainers};
 use gadgetry::container::runtime::{RuntimeState, docker};
+use gadgetry::container::sighting::Wanted;
 use gadgetry::container::{Container, GRACE, Inventory, ProcessOwner};
 use gadgetry::kernel::cgroupfs;
+use gadgetry::loader::containers;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
@@ -47,6 +49,7 @@ async fn follows_a_real_engine() {
     let Some(mut engine) = Engine::prepare("inventory") else { return };
     let inventory = Inventory::new();
     let cancel = CancellationToken::new();
+    containers::watch(&inventory, Wanted::default(), &cancel).unwrap();
     let task = tokio::spawn(docker::follow(inventory.clone(), engine.socket(), cancel.clone()));
 
     // Docker is not there yet: said in the status, not an error.

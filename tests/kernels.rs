@@ -29,7 +29,12 @@ fn find<'a>(guest: &'a Guest, gadget: &str, wanted: impl Fn(&Value) -> bool) -> 
 fn names_a_container(guest: &Guest) {
     let event = find(guest, "execs", |e| e["args"] == "/bin/echo marker container");
     let (id, runtime) = (format!("{:064}", 7), &event["runtime"]);
-    assert_eq!((runtime["containerId"].as_str(), runtime["runtimeName"].as_str()), (Some(id.as_str()), Some("docker")), "{}", guest.console);
+    assert_eq!(
+        (runtime["containerId"].as_str(), runtime["runtimeName"].as_str()),
+        (Some(id.as_str()), Some("docker")),
+        "{}",
+        guest.console
+    );
     assert_eq!(runtime["unresolved"], true);
     assert!(!guest.console.contains("cannot be watched for containers"), "{}", guest.console);
 }
