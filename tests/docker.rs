@@ -75,7 +75,10 @@ async fn started_and_removed(engine: &Engine, inventory: &Arc<Inventory>) {
     let id = engine.docker(&["run", "-d", "--name", "web", "-l", "app=web", "--network", "none", "localhost/busybox:1", "sleep", "1000"]);
     let took = until("container in the inventory", SECOND, || find(inventory, "web").is_some()).await;
     println!("in the inventory {took:?} after docker run returned");
-    until("its record complete", SECOND, || find(inventory, "web").is_some_and(|c| c.runtime.container_pid != 0)).await;
+    until("its record complete", SECOND, || {
+        find(inventory, "web").is_some_and(|c| c.runtime.container_pid != 0 && !c.runtime.container_image_id.is_empty())
+    })
+    .await;
     let web = find(inventory, "web").unwrap();
     let pid = web.runtime.container_pid;
     let link = std::fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap();
@@ -115,7 +118,7 @@ async fn listed(engine: &Engine) {
     }
     let socket = engine.socket();
     let list = async |flags: &[&str]| {
-        let socket = ["list-containers", "-o", "json", "--docker-socketpath", socket.to_str().unwrap()];
+        let socket = ["list-containers", "-r", "docker", "-o", "json", "--docker-socketpath", socket.to_str().unwrap()];
         let args = Command::try_parse_from([&socket, flags].concat()).unwrap().list;
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let code = list_containers::run(&args, &mut out, &mut err, CancellationToken::new()).await;

@@ -18,8 +18,8 @@ const PREPARED: Duration = Duration::from_secs(60);
 const MOST: usize = 4096;
 /// Docker's namespace of containerd.
 const DOCKERS: &str = "moby";
-/// Part of the path of containerd's bundles, behind which come the namespace and the id.
-const CONTAINERD_TASKS: &str = "io.containerd.runtime.v2.task";
+/// How the folder of the path of containerd's bundles begins behind which come the namespace and the id.
+const CONTAINERD_TASKS: &str = "io.containerd.runtime.";
 
 /// What is looked for beside the containers of engines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,9 +63,12 @@ impl Observer {
             }
             Sighting::CgroupRemoved { id } => {
                 self.inventory.cgroups().remove(id, Instant::now());
-                self.inventory.update(|state| state.emptied(id, Instant::now()));
+                self.inventory.update(|state| state.emptied(id, 0, Instant::now()));
             }
-            Sighting::CgroupEmpty { id } => self.inventory.update(|state| state.emptied(id, Instant::now())),
+            Sighting::CgroupEmpty { id, at } => {
+                let unix_ns = clock::boot_to_unix(at) as i64;
+                self.inventory.update(|state| state.emptied(id, unix_ns, Instant::now()));
+            }
             // A runtime inside of a container makes what is a part of that container.
             Sighting::Runtime { mntns, .. } if mntns != process::host_mntns() => {}
             Sighting::Runtime { pid, arguments, .. } => self.prepare(pid, &arguments),
@@ -113,9 +116,8 @@ impl Observer {
             let mut container = container.clone();
             let held = entered.fill(&mut container, &self.inventory);
             container.runtime.container_pid = entered.pid;
-            if *plain {
-                container.runtime.container_started_at = clock::unix_now() as i64;
-            }
+            // Until its runtime says it more precisely.
+            container.runtime.container_started_at = clock::unix_now() as i64;
             let (plain, key) = (*plain, container.key());
             self.inventory.update(|state| {
                 state.seen(container, held);
@@ -182,6 +184,6 @@ fn process_folder(pid: u32) -> PathBuf {
 
 /// The namespace of containerd whose bundle this is; empty for others.
 fn containerd_namespace(bundle: &Path) -> String {
-    let mut parts = bundle.iter().map(|part| part.to_string_lossy()).skip_while(|part| part != CONTAINERD_TASKS).skip(1);
+    let mut parts = bundle.iter().map(|part| part.to_string_lossy()).skip_while(|part| !part.starts_with(CONTAINERD_TASKS)).skip(1);
     parts.next().map(|namespace| namespace.into_owned()).unwrap_or_default()
 }
