@@ -16,6 +16,7 @@ pub mod gadget;
 pub mod image;
 pub mod inspect;
 pub mod kernel;
+pub mod kubernetes;
 pub mod loader;
 pub mod operator;
 pub mod pipeline;

@@ -21,11 +21,14 @@ pub fn full(report: &Report) -> impl IntoResponse + use<> {
         })
         .collect();
     let started = process::read().start_unix_seconds;
-    let body = json!({
+    let mut body = json!({
         "status": health, "version": env!("CARGO_PKG_VERSION"), "start_unix_seconds": started,
         "gadgets": report.gadgets, "exporters": exporters, "runtimes": report.runtimes,
         "containers": report.containers,
     });
+    if let Some(kubernetes) = &report.kubernetes {
+        body["kubernetes"] = json!(kubernetes);
+    }
     answer(matches!(health, Health::Ok | Health::Degraded), &body)
 }
 

@@ -2,6 +2,7 @@
 
 use super::report::{GadgetState, Report};
 use crate::exporter::prometheus::exposition::{Metric, MetricType, SampleValue};
+use crate::kubernetes::KubernetesState;
 use crate::telemetry::process::{self, ProcessUse};
 use crate::telemetry::{ExporterTotals, GadgetTotals};
 
@@ -106,7 +107,11 @@ fn state(report: &Report) -> Vec<Metric> {
     for runtime in &report.runtimes {
         connected.integer(&[("runtime", &runtime.name)], u64::from(runtime.connected));
     }
-    let mut metrics = vec![running, failing, queued, limit, connected];
+    let mut kubernetes = gauge("gadgetry_kubernetes_connected", "Whether the Kubernetes API server tells of the pods of this node");
+    if let Some(status) = &report.kubernetes {
+        kubernetes.integer(&[], u64::from(status.state == KubernetesState::Connected));
+    }
+    let mut metrics = vec![running, failing, queued, limit, connected, kubernetes];
     metrics.extend(containers(report));
     metrics.extend(reloads(report));
     metrics

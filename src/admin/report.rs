@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::component::ExporterStatus;
+use crate::kubernetes::KubernetesStatus;
 
 /// Asks the running collector how it is. Called per request; must not block for long.
 pub type StatusSource = Arc<dyn Fn() -> Report + Send + Sync>;
@@ -34,6 +35,8 @@ pub struct Report {
     pub runtimes: Vec<RuntimeHealth>,
     /// The containers that are known.
     pub containers: Containers,
+    /// How it stands with the Kubernetes API server, when it is asked.
+    pub kubernetes: Option<KubernetesStatus>,
     /// Reloads of the configuration.
     pub reloads: Reloads,
 }

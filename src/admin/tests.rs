@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::component::ExporterStatus;
+use crate::kubernetes::{KubernetesState, KubernetesStatus};
 use crate::telemetry::DropReason;
 
 fn ledger() -> Arc<Ledger> {
@@ -36,6 +37,12 @@ fn report() -> Report {
         exporters: vec![ExporterHealth { id: "file/audit".to_owned(), status }],
         runtimes: vec![runtime("docker", RuntimeState::Connected, None), runtime("podman", RuntimeState::Waiting, Some("no such file"))],
         containers: Containers { running: 3, kept: 5, refused: 1 },
+        kubernetes: Some(KubernetesStatus {
+            url: "https://10.0.0.1".to_owned(),
+            state: KubernetesState::Waiting("gone".to_owned()),
+            since_unix_seconds: 7,
+            problems: Vec::new(),
+        }),
         reloads: Reloads { succeeded: 1, failed: 2, last_unix_seconds: 1.5e9, last_succeeded: true },
     }
 }
@@ -76,6 +83,7 @@ async fn every_term_of_the_ledger_is_a_metric() {
         "gadgetry_containers_kept 5\n",
         "gadgetry_containers_refused_total 1\n",
         "gadgetry_config_reloads_total{result=\"failure\"} 2\n",
+        "gadgetry_kubernetes_connected 0\n",
         "gadgetry_config_last_reload_timestamp_seconds 1500000000.0\n",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
@@ -122,6 +130,8 @@ async fn health_pages_tell_collecting_from_failing() {
     });
     assert_eq!((&json["runtimes"][0], &json["runtimes"][1]["reason"]), (&docker, &"no such file".into()));
     assert_eq!(json["containers"], serde_json::json!({"running": 3, "kept": 5, "refused": 1}));
+    let kubernetes = serde_json::json!({"url": "https://10.0.0.1", "state": "waiting", "reason": "gone", "since_unix_seconds": 7});
+    assert_eq!(json["kubernetes"], kubernetes);
     now.gadgets[0] = GadgetHealth { name: "execs".to_owned(), state: GadgetState::Failed, error: Some("no BTF".to_owned()) };
     *cell.lock().unwrap() = now;
     let (status, body) = get(address, "/").await;

@@ -12,8 +12,8 @@ mod value;
 use std::sync::Arc;
 
 pub use schema::{
-    ColumnId, Decode, Dictionary, Element, Field, FieldId, FieldSpec, GadgetIdentity, Kind, OPTIONAL, Schema, SchemaBuilder, SchemaError,
-    Source, SourceKind,
+    ColumnId, Decode, Dictionary, Element, Field, FieldId, FieldSpec, GadgetIdentity, Kind, Name, OPTIONAL, Schema, SchemaBuilder,
+    SchemaError, Source, SourceKind,
 };
 pub use selection::Selection;
 pub use value::{Value, unsigned};

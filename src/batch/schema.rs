@@ -1,5 +1,6 @@
 //! What the rows of a data source look like: fields, where their bytes are, how they are shown.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -65,6 +66,12 @@ pub trait Decode: Send + Sync {
     fn decode(&self, raw: &[u8], out: &mut Vec<u8>);
 }
 
+/// Makes text of a field's undecoded bytes and of what a dictionary knows of them. Runs per value, like [`Decode`].
+pub trait Name: Send + Sync {
+    /// Appends the text of `raw`, of which `known` is known; `raw` may be shorter than the field when the record was.
+    fn name(&self, known: Value<'_>, raw: &[u8], out: &mut Vec<u8>);
+}
+
 /// What the entries of a derived column stand for. Entries are never reused for something else while a process lives,
 /// so that encoders may cache what they made of one. Entry 0 is [`super::UNKNOWN_ENTRY`].
 pub trait Dictionary: Send + Sync {
@@ -73,7 +80,7 @@ pub trait Dictionary: Send + Sync {
 
     /// What an entry is in the words of OpenTelemetry's resource conventions (`container.id`, `k8s.pod.name`, ...).
     /// Allocates: encoders keep what they made of an entry.
-    fn resource(&self, _entry: u32) -> Vec<(&'static str, String)> {
+    fn resource(&self, _entry: u32) -> Vec<(Cow<'static, str>, String)> {
         Vec::new()
     }
 }
@@ -129,6 +136,17 @@ pub enum Source {
         column: ColumnId,
         /// The attribute of its dictionary.
         attribute: u16,
+    },
+    /// Text made of another field's bytes and an attribute of the row's entry in a derived column.
+    Named {
+        /// The field that holds the bytes.
+        from: FieldId,
+        /// The derived column.
+        column: ColumnId,
+        /// The attribute of its dictionary.
+        attribute: u16,
+        /// What makes the text.
+        name: Arc<dyn Name>,
     },
     /// No value of its own: the parent of other fields.
     Parent,
@@ -223,7 +241,8 @@ impl FieldSpec {
         super::value::raw(row, self)
     }
 
-    /// The value that a row holds, for sources in the row: everything but [`Source::BootTime`], [`Source::Decoded`], [`Source::Dictionary`].
+    /// The value that a row holds, for sources in the row: everything but [`Source::BootTime`] and what is made of
+    /// other fields or dictionaries.
     pub fn read<'a>(&self, row: &'a [u8]) -> Value<'a> {
         super::value::of_row(row, self)
     }
@@ -283,6 +302,7 @@ pub struct Schema {
     fields: Vec<Field>,
     fixed_size: usize,
     columns: u32,
+    details: Vec<ColumnId>,
 }
 
 impl Schema {
@@ -342,6 +362,11 @@ impl Schema {
     pub fn columns(&self) -> usize {
         self.columns as usize
     }
+
+    /// Whether a derived column describes a field, not the row as a whole: see [`SchemaBuilder::add_detail_column`].
+    pub fn is_detail(&self, column: ColumnId) -> bool {
+        self.details.contains(&column)
+    }
 }
 
 /// Why a field could not be added.
@@ -375,7 +400,8 @@ impl std::ops::Deref for SchemaBuilder {
 impl SchemaBuilder {
     /// An empty schema.
     pub fn new(name: impl Into<String>, kind: SourceKind, gadget: GadgetIdentity, annotations: BTreeMap<String, String>) -> Self {
-        let schema = Schema { name: name.into(), kind, gadget, annotations, fields: Vec::new(), fixed_size: 0, columns: 0 };
+        let schema =
+            Schema { name: name.into(), kind, gadget, annotations, fields: Vec::new(), fixed_size: 0, columns: 0, details: Vec::new() };
         SchemaBuilder { schema, overlays: BTreeMap::new() }
     }
 
@@ -437,6 +463,14 @@ impl SchemaBuilder {
     pub fn add_column(&mut self) -> ColumnId {
         self.schema.columns += 1;
         ColumnId(self.schema.columns - 1)
+    }
+
+    /// Reserves a derived column whose entries describe one of the row's fields: they say nothing of where the row comes from, so no
+    /// resource is made of them.
+    pub fn add_detail_column(&mut self) -> ColumnId {
+        let column = self.add_column();
+        self.schema.details.push(column);
+        column
     }
 
     /// The finished schema.

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::{Batch, Decode, Element, Field, Kind, Source};
+use super::{Batch, ColumnId, Decode, Element, Field, Kind, Source};
 use crate::kernel::clock;
 
 /// One value, borrowed from the batch, its dictionary or a scratch buffer.
@@ -37,15 +37,22 @@ pub(super) fn read<'a>(batch: &'a Batch, row: usize, field: &'a Field, scratch: 
             }
             Value::Text(scratch)
         }
-        Source::Dictionary { column, attribute } => match batch.column(*column) {
-            Some(c) => match &c.dictionary {
-                Some(dictionary) => dictionary.value(batch.entry(row, *column), *attribute),
-                None => Value::None,
-            },
-            None => Value::None,
-        },
+        Source::Dictionary { column, attribute } => known(batch, row, *column, *attribute),
+        Source::Named { from, column, attribute, name } => {
+            scratch.clear();
+            if let Some(from) = batch.schema().field(*from) {
+                name.name(known(batch, row, *column, *attribute), raw(batch.row(row), from), scratch);
+            }
+            Value::Text(scratch)
+        }
         Source::Parent => Value::None,
     }
+}
+
+/// An attribute of the row's entry in a derived column.
+fn known(batch: &Batch, row: usize, column: ColumnId, attribute: u16) -> Value<'_> {
+    let dictionary = batch.column(column).and_then(|column| column.dictionary.as_ref());
+    dictionary.map_or(Value::None, |dictionary| dictionary.value(batch.entry(row, column), attribute))
 }
 
 /// The value of a field whose source is in the row; bytes of the boot-time clock stay what they are.

@@ -5,6 +5,7 @@ mod config;
 mod containers;
 mod exit;
 mod image;
+mod kubernetes;
 mod ledger;
 pub mod list_containers;
 mod live;

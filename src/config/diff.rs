@@ -23,6 +23,8 @@ pub struct Diff {
     pub service: bool,
     /// Whether the container runtimes changed.
     pub runtimes: bool,
+    /// Whether it changed how Kubernetes is asked.
+    pub kubernetes: bool,
 }
 
 /// What happens to exporters.
@@ -43,7 +45,7 @@ impl Diff {
     pub fn is_empty(&self) -> bool {
         let gadgets = self.start.is_empty() && self.stop.is_empty() && self.restart.is_empty();
         let exporters = self.exporters.start.is_empty() && self.exporters.stop.is_empty() && self.exporters.restart.is_empty();
-        gadgets && exporters && !self.service && !self.runtimes
+        gadgets && exporters && !self.service && !self.runtimes && !self.kubernetes
     }
 }
 
@@ -51,7 +53,12 @@ impl Diff {
 pub fn diff(old: &Plan, new: &Plan) -> Diff {
     let exporters = exporters(&old.exporters, &new.exporters);
     let replaced: BTreeSet<&ComponentId> = exporters.restart.iter().collect();
-    let mut diff = Diff { service: old.service != new.service, runtimes: old.runtimes != new.runtimes, ..Diff::default() };
+    let mut diff = Diff {
+        service: old.service != new.service,
+        runtimes: old.runtimes != new.runtimes,
+        kubernetes: old.kubernetes != new.kubernetes,
+        ..Diff::default()
+    };
     for gadget in &new.gadgets {
         let list = match old.gadgets.iter().find(|g| g.name == gadget.name) {
             None => &mut diff.start,
@@ -97,8 +104,8 @@ impl fmt::Display for Diff {
         if self.runtimes {
             parts.push("other runtimes are followed".to_owned());
         }
-        if self.service {
-            parts.push("`service` takes effect at the next start".to_owned());
+        if self.service || self.kubernetes {
+            parts.push("`service` and `kubernetes` take effect at the next start".to_owned());
         }
         f.write_str(&parts.join("; "))
     }

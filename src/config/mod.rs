@@ -5,6 +5,7 @@ mod document;
 mod environment;
 mod glob;
 mod images;
+mod kubernetes;
 mod layers;
 mod load;
 mod model;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::environment::Environment;
+use super::kubernetes::{self, KubernetesConfig};
 use super::parse;
 use super::runtimes::{self, RuntimesConfig};
 use crate::component::{ComponentId, MetricSpec};
@@ -15,7 +16,7 @@ use crate::exporter::sender::units;
 use crate::image::Pull;
 
 /// The keys of the top level.
-pub const SECTIONS: &[&str] = &["version", "gadgets", "include", "exporters", "service", "runtimes", "images"];
+pub const SECTIONS: &[&str] = &["version", "gadgets", "include", "exporters", "service", "runtimes", "kubernetes", "images"];
 
 /// What holds where neither a file nor the environment says otherwise.
 pub fn defaults(environment: &Environment) -> Value {
@@ -28,6 +29,7 @@ pub fn defaults(environment: &Environment) -> Value {
             "telemetry": {"endpoint": "127.0.0.1:8888", "logs": {"level": "info", "encoding": "console"}},
         },
         "runtimes": runtimes::defaults(environment),
+        "kubernetes": kubernetes::defaults(),
         "images": {"pull": "missing", "verify": {"enabled": true}},
     })
 }
@@ -55,6 +57,9 @@ pub struct CollectorConfig {
     /// Where containers are found.
     #[serde(default)]
     pub runtimes: RuntimesConfig,
+    /// Where names of Kubernetes come from, beside the runtimes.
+    #[serde(default)]
+    pub kubernetes: KubernetesConfig,
     /// Where gadget images come from, and which may run.
     #[serde(default)]
     pub images: ImagesConfig,

@@ -11,6 +11,7 @@ use crate::components::COMPILED_IN;
 use crate::container::Inventory;
 use crate::gadget::{self, Gadget};
 use crate::image::{GadgetImage, ImageError, Images, Pull, Settings};
+use crate::operator::endpoints::Endpoints;
 use crate::operator::enrich::Enrich;
 use crate::operator::format::Format;
 
@@ -28,7 +29,7 @@ impl Catalogues for Access {
         self.data_dir.clone()
     }
 
-    fn with(&self, settings: &Settings) -> Box<dyn Catalogue> {
+    fn with(&self, settings: &Settings, kubernetes: bool) -> Box<dyn Catalogue> {
         let images = if self.offline { Settings { disallow_pulling: true, ..settings.clone() } } else { settings.clone() };
         let disallowed = settings.disallow_pulling;
         Box::new(Opening {
@@ -36,6 +37,7 @@ impl Catalogues for Access {
             offline: self.offline && !disallowed,
             usual: settings.pull,
             inventory: OnceLock::new(),
+            kubernetes,
         })
     }
 }
@@ -47,6 +49,7 @@ struct Opening {
     offline: bool,
     usual: Pull,
     inventory: OnceLock<Arc<Inventory>>,
+    kubernetes: bool,
 }
 
 impl Catalogue for Opening {
@@ -65,7 +68,7 @@ impl Catalogue for Opening {
         })?;
         let gadget = gadget::open(&image, instance).map_err(|error| unavailable(&error))?;
         let inventory = self.inventory.get_or_init(Inventory::new).clone();
-        Ok(Box::new(Opened { image, instance: instance.to_owned(), gadget, inventory }))
+        Ok(Box::new(Opened { image, instance: instance.to_owned(), gadget, inventory, kubernetes: self.kubernetes }))
     }
 }
 
@@ -75,6 +78,7 @@ struct Opened {
     instance: String,
     gadget: Gadget,
     inventory: Arc<Inventory>,
+    kubernetes: bool,
 }
 
 impl Opened {
@@ -86,8 +90,11 @@ impl Opened {
 
     /// The fields of one data source behind all operators.
     fn bind(&self, mut schema: SchemaBuilder, operators: &[OperatorPlan]) -> Result<Arc<Schema>, (Option<usize>, BindError)> {
-        let mut builtin: [Box<dyn Operator>; 2] =
-            [Box::new(Format::new()), Box::new(Enrich::new(self.inventory.clone(), Default::default()))];
+        let mut builtin: Vec<Box<dyn Operator>> =
+            vec![Box::new(Format::new()), Box::new(Enrich::new(self.inventory.clone(), Default::default()))];
+        if self.kubernetes {
+            builtin.push(Box::new(Endpoints::new(Arc::default())));
+        }
         for operator in &mut builtin {
             operator.bind(&mut schema).map_err(|error| (None, error))?;
         }

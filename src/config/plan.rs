@@ -10,6 +10,7 @@ use super::problem::Problem;
 use crate::component::{ComponentId, MetricSpec};
 use crate::container::{Selector, runtime};
 use crate::image::Settings;
+use crate::kubernetes;
 use crate::loader::SocketFields;
 
 /// All that is to run.
@@ -23,6 +24,8 @@ pub struct Plan {
     pub service: ServicePlan,
     /// Where containers are found.
     pub runtimes: runtime::Settings,
+    /// Whether and how the Kubernetes API server is asked.
+    pub kubernetes: kubernetes::Settings,
     /// How images are found, pulled and checked.
     pub images: Settings,
     /// Files that were read, and directories in which more may appear.

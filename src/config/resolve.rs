@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::model::{CollectorConfig, GadgetConfig, OwnTelemetryConfig, ServiceConfig};
 use super::parse;
 use super::plan::{ExporterPlan, GadgetPlan, OperatorPlan, OwnTelemetry, Plan, ServicePlan};
-use super::runtimes;
+use super::{kubernetes, runtimes};
 use crate::component::ComponentId;
 use crate::components::canonical_id;
 use crate::image::Settings;
@@ -30,6 +30,7 @@ pub(super) fn resolve(config: CollectorConfig, images: Settings, digests: &BTree
         exporters,
         service,
         runtimes: runtimes::settings(config.runtimes),
+        kubernetes: kubernetes::settings(config.kubernetes),
         images,
         watched: Vec::new(),
         warnings: Vec::new(),

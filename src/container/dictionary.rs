@@ -1,7 +1,9 @@
-//! What a container's dictionary entry says: the attributes behind the enrichment fields, and its OpenTelemetry resource.
+//! What a container's dictionary entry says: the attributes behind the enrichment fields; `resource.rs` has its OpenTelemetry resource.
 
+use std::borrow::Cow;
+
+use super::Container;
 use super::snapshot::{Entry, Snapshot, UNNAMED_ENTRY};
-use super::{Container, RuntimeMeta};
 use crate::batch::{Dictionary, Kind, Value};
 
 /// An attribute of a container. The numbers are what [`Dictionary::value`] takes and never change.
@@ -20,9 +22,9 @@ pub enum Attribute {
     HostNetwork = 4,
     /// `k=v,k=v`.
     PodLabels = 5,
-    /// Kind of the workload that the pod belongs to. Always empty without the API server.
+    /// Kind of the workload that the pod belongs to, the topmost of its owners. Empty without the API server.
     OwnerKind = 6,
-    /// Name of the workload that the pod belongs to. Always empty without the API server.
+    /// Name of that workload. Empty without the API server.
     OwnerName = 7,
     /// Name the runtime knows it by.
     ContainerName = 8,
@@ -126,44 +128,9 @@ impl Dictionary for Snapshot {
         self.entries.get(&entry).map_or(attribute.unknown(), |e| attribute.of(e))
     }
 
-    fn resource(&self, entry: u32) -> Vec<(&'static str, String)> {
-        resource_attributes(self, entry)
+    fn resource(&self, entry: u32) -> Vec<(Cow<'static, str>, String)> {
+        super::resource::attributes(self, entry)
     }
-}
-
-/// An entry under the names of OpenTelemetry's semantic conventions; what is not known is left out.
-///
-/// `container.image.tags` and `container.image.repo_digests` are string arrays there: the one value here is their one element.
-pub fn resource_attributes(snapshot: &Snapshot, entry: u32) -> Vec<(&'static str, String)> {
-    let mut all = vec![("k8s.node.name", snapshot.node.to_string())];
-    if let Some(Container { runtime, k8s, .. }) = snapshot.container(entry) {
-        let (image, tag) = split_image(&runtime.container_image_name);
-        all.extend([
-            ("container.id", runtime.container_id.clone()),
-            ("container.name", runtime.container_name.clone()),
-            ("container.runtime.name", runtime.runtime_name.clone()),
-            ("container.image.name", image.to_owned()),
-            ("container.image.tags", tag.to_owned()),
-            ("container.image.id", runtime.container_image_id.clone()),
-            ("container.image.repo_digests", repo_digest(runtime, image)),
-            ("k8s.namespace.name", k8s.namespace.clone()),
-            ("k8s.pod.name", k8s.pod_name.clone()),
-            ("k8s.pod.uid", k8s.pod_uid.clone()),
-            ("k8s.container.name", k8s.container_name.clone()),
-        ]);
-    }
-    if snapshot.value(entry, Attribute::Unresolved.id()) == Value::Bool(true) {
-        all.push(("gadgetry.container.unresolved", "true".to_owned()));
-    }
-    all.retain(|(_, value)| !value.is_empty());
-    all
-}
-
-fn repo_digest(runtime: &RuntimeMeta, image: &str) -> String {
-    if runtime.container_image_digest.is_empty() || image.is_empty() {
-        return String::new();
-    }
-    format!("{image}@{}", runtime.container_image_digest)
 }
 
 /// Repository and tag of an image name. The colon of a registry's port is not a tag's; a digest is neither.

@@ -9,6 +9,7 @@ mod keeper;
 pub mod oci;
 mod process;
 mod record;
+mod resource;
 pub mod runtime;
 mod selector;
 pub mod sighting;

@@ -108,6 +108,9 @@ pub struct KubernetesMeta {
     /// Annotations of the pod.
     #[serde(skip)]
     pub pod_annotations: BTreeMap<String, String>,
+    /// Address of the pod. Empty without the API server.
+    #[serde(skip)]
+    pub pod_ip: String,
     /// What controls the pod, from its direct owner up. Empty without the API server.
     #[serde(skip)]
     pub owners: Vec<Owner>,
@@ -135,6 +138,8 @@ pub struct Pod {
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
+    /// Its address; empty until it has one.
+    pub ip: String,
     /// What controls it, from its direct owner up.
     pub owners: Vec<Owner>,
 }

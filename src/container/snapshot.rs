@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::hash::NumberMap;
@@ -31,6 +32,8 @@ pub(super) struct Entry {
     pub container: Container,
     /// When the container was first heard of.
     pub since: Instant,
+    /// Whether its runtime has told of it. Until then labels, image and more may still come.
+    pub told: AtomicBool,
     /// `k=v,k=v`, sorted by key.
     pub pod_labels: String,
     /// It stands for several containers: what they have in common.
@@ -41,7 +44,7 @@ impl Entry {
     pub fn new(container: Container, since: Instant) -> Self {
         let labels = container.k8s.pod_labels.iter();
         let pod_labels = labels.map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",");
-        Entry { container, since, pod_labels, is_group: false }
+        Entry { container, since, told: AtomicBool::new(false), pod_labels, is_group: false }
     }
 
     /// What several containers have in common.
@@ -110,16 +113,19 @@ impl Snapshot {
         self.keys.get(key).copied()
     }
 
-    /// Whether an entry has a name, or will not get one any more: [`PATIENCE`] has passed.
+    /// Whether all is known of an entry that a selector may ask for, or no more will come: [`PATIENCE`] has passed.
     pub fn is_settled(&self, entry: u32, now: Instant) -> bool {
-        self.naming(entry, now) != Naming::Open
+        self.naming(entry, now, true) != Naming::Open
     }
 
-    /// What is known of an entry's name at this moment.
-    pub fn naming(&self, entry: u32, now: Instant) -> Naming {
-        match self.entries.get(&entry) {
-            Some(e) if e.is_group || e.container.is_named() => Naming::Named,
-            Some(e) if now.saturating_duration_since(e.since) < PATIENCE => Naming::Open,
+    /// What is known of an entry's name at this moment. A `thorough` answer is open as well until the runtime has told all.
+    pub fn naming(&self, entry: u32, now: Instant, thorough: bool) -> Naming {
+        let Some(e) = self.entries.get(&entry) else { return Naming::Nameless };
+        let is_named = e.is_group || e.container.is_named();
+        let is_told = !thorough || e.is_group || e.told.load(Ordering::Relaxed);
+        match now.saturating_duration_since(e.since) < PATIENCE {
+            true if !(is_named && is_told) => Naming::Open,
+            _ if is_named => Naming::Named,
             _ => Naming::Nameless,
         }
     }

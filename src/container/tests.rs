@@ -226,7 +226,7 @@ fn dictionary_values() {
         ("container.image.tags", "1.2"),
         ("container.image.repo_digests", "localhost:5000/shop/web@sha256:77"),
     ];
-    assert_eq!(resource, expected.map(|(k, v)| (k, v.to_owned())));
+    assert_eq!(resource, expected.map(|(k, v)| (std::borrow::Cow::Borrowed(k), v.to_owned())));
     assert!(snapshot.resource(0).is_empty());
 }
 

@@ -13,6 +13,7 @@ use crate::container::Inventory;
 use crate::container::runtime::{self, RuntimeState, RuntimeStatus};
 use crate::gadget::Gadget;
 use crate::image::Images;
+use crate::kubernetes::{self, KubernetesState};
 use crate::loader::SocketFields;
 use crate::pipeline::{self, Context, Exporters, Instance, Selecting, State};
 use crate::telemetry::{GadgetTotals, Ledger};
@@ -31,6 +32,8 @@ pub struct Oneshot {
     pub exporters: Exporters,
     /// Where containers are found.
     pub runtimes: runtime::Settings,
+    /// Whether and how the Kubernetes API server is asked.
+    pub kubernetes: kubernetes::Settings,
     /// What the gadget learns about the processes behind sockets.
     pub sockets: SocketFields,
     /// Where its image came from.
@@ -57,7 +60,7 @@ pub trait Progress {
 /// # Errors
 /// When the gadget cannot be started, or its worker ends in a panic.
 pub async fn run(oneshot: Oneshot, progress: &mut dyn Progress) -> Result<(), DaemonError> {
-    let Oneshot { gadget, plan, exporters, runtimes, sockets, images, timeout, cancel } = oneshot;
+    let Oneshot { gadget, plan, exporters, runtimes, kubernetes, sockets, images, timeout, cancel } = oneshot;
     watch_signals(&cancel)?;
     let inventory = Inventory::new();
     let ledger = Arc::new(Ledger::default());
@@ -65,12 +68,13 @@ pub async fn run(oneshot: Oneshot, progress: &mut dyn Progress) -> Result<(), Da
     let _services_end = services.clone().drop_guard();
     watch_containers(&inventory, &runtimes, &services);
     runtime::follow(&inventory, &runtimes, &services);
-    wait_for_listing(&inventory, &runtimes, &cancel).await;
+    let kubernetes = kubernetes.wanted().then(|| kubernetes::follow(&inventory, &kubernetes, &services));
+    wait_for_listing(&inventory, &runtimes, kubernetes.as_ref(), &cancel).await;
     progress.listed(&inventory.runtimes());
     if cancel.is_cancelled() {
         return Ok(());
     }
-    let context = Context { inventory, ledger: ledger.clone(), runtime: tokio::runtime::Handle::current(), sockets, images };
+    let context = Context { inventory, kubernetes, ledger: ledger.clone(), runtime: tokio::runtime::Handle::current(), sockets, images };
     let name = plan.name.clone();
     let started = tokio::task::spawn_blocking(move || start(gadget, &plan, &exporters, &context)).await;
     let instance = started.map_err(|error| DaemonError::System { doing: "start the gadget".to_owned(), source: error.into() })??;
@@ -121,11 +125,17 @@ async fn serve(instance: &Instance, timeout: Option<Duration>, cancel: &Cancella
     }
 }
 
-async fn wait_for_listing(inventory: &Inventory, wanted: &runtime::Settings, cancel: &CancellationToken) {
+async fn wait_for_listing(
+    inventory: &Inventory,
+    wanted: &runtime::Settings,
+    kubernetes: Option<&kubernetes::Handle>,
+    cancel: &CancellationToken,
+) {
     let end = Instant::now() + FIRST_LISTING;
     let listing = || {
         let runtimes = inventory.runtimes();
-        runtimes.len() < wanted.daemons() || runtimes.iter().any(|r| r.state == RuntimeState::Connecting)
+        let kubernetes = kubernetes.is_some_and(|k| k.status().state == KubernetesState::Connecting);
+        kubernetes || runtimes.len() < wanted.daemons() || runtimes.iter().any(|r| r.state == RuntimeState::Connecting)
     };
     while listing() && Instant::now() < end && !cancel.is_cancelled() {
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -18,6 +18,7 @@ use crate::container::Inventory;
 use crate::exporter::listeners::Listeners;
 use crate::image::Images;
 use crate::kernel::memory;
+use crate::kubernetes;
 use crate::pipeline::Context;
 use crate::telemetry::{Ledger, logging::Logging};
 
@@ -80,14 +81,16 @@ impl Daemon {
         let inventory = Inventory::new();
         let ledger = Arc::new(Ledger::default());
         let listeners = Arc::new(Listeners::default());
+        let kubernetes = plan.kubernetes.wanted().then(|| kubernetes::follow(&inventory, &plan.kubernetes, cancel));
         let context = Context {
             inventory: inventory.clone(),
+            kubernetes: kubernetes.clone(),
             ledger: ledger.clone(),
             runtime: tokio::runtime::Handle::current(),
             sockets: plan.service.sockets,
             images: Arc::new(Images::new(&plan.images).map_err(DaemonError::Images)?),
         };
-        let services = Services::start(&plan, &inventory, &ledger, &listeners, logging, cancel)?;
+        let services = Services::start(&plan, &inventory, kubernetes, &ledger, &listeners, logging, cancel)?;
         let running = Running::new(&plan, context, listeners, Arc::new(services::resource()));
         let mut daemon = Daemon { running, services, ledger };
         if let Err(error) = daemon.running.apply(plan).await {

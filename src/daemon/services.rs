@@ -16,6 +16,7 @@ use crate::container::runtime::{self, Followed, RuntimeState, RuntimeStatus};
 use crate::container::sighting::Wanted;
 use crate::exporter::listeners::Listeners;
 use crate::kernel::clock;
+use crate::kubernetes;
 use crate::loader::containers;
 use crate::telemetry::{Ledger, logging::Logging, otel};
 
@@ -23,6 +24,7 @@ use crate::telemetry::{Ledger, logging::Logging, otel};
 pub(super) struct Services {
     inventory: Arc<Inventory>,
     followed: Followed,
+    kubernetes: Option<kubernetes::Handle>,
     report: Arc<Mutex<Report>>,
     /// Kept open for as long as pages are served from them.
     _sockets: Vec<Arc<TcpListener>>,
@@ -35,6 +37,7 @@ impl Services {
     pub(super) fn start(
         plan: &Plan,
         inventory: &Arc<Inventory>,
+        kubernetes: Option<kubernetes::Handle>,
         ledger: &Arc<Ledger>,
         listeners: &Listeners,
         logging: &Logging,
@@ -60,7 +63,7 @@ impl Services {
         let followed = Followed::new(inventory, &plan.runtimes, cancel);
         let otel = plan.service.otlp.as_ref().and_then(|settings| own_telemetry(settings, ledger, logging));
         let timeout = plan.service.shutdown_timeout;
-        Ok(Services { inventory: inventory.clone(), followed, report, _sockets: sockets, _tasks: tasks, otel, timeout })
+        Ok(Services { inventory: inventory.clone(), followed, kubernetes, report, _sockets: sockets, _tasks: tasks, otel, timeout })
     }
 
     /// Follows other runtimes, when others are wanted.
@@ -68,14 +71,15 @@ impl Services {
         self.followed.change(wanted).await;
     }
 
-    /// Name of each container runtime, and where it is.
+    /// Name of each container runtime, and of Kubernetes, and where it is.
     pub(super) fn runtimes(&self) -> Vec<(String, String)> {
         let place = |r: &RuntimeStatus| match &r.state {
             RuntimeState::Connecting => format!("{} (connecting)", r.socket.display()),
             RuntimeState::Connected => r.socket.display().to_string(),
             RuntimeState::Waiting(why) => format!("{} (waiting for it: {why})", r.socket.display()),
         };
-        self.inventory.runtimes().iter().map(|r| (r.name.to_owned(), place(r))).collect()
+        let kubernetes = self.kubernetes.iter().map(|k| ("kubernetes".to_owned(), k.status().to_string()));
+        self.inventory.runtimes().iter().map(|r| (r.name.to_owned(), place(r))).chain(kubernetes).collect()
     }
 
     /// Counts a reload.
@@ -103,6 +107,7 @@ impl Services {
             exporters: exporters.collect(),
             runtimes: self.inventory.runtimes().iter().map(runtime_health).collect(),
             containers: Containers { running: stats.running as u64, kept: stats.kept as u64, refused: stats.refused },
+            kubernetes: self.kubernetes.as_ref().map(kubernetes::Handle::status),
             reloads: report.reloads,
         };
     }

@@ -1,7 +1,7 @@
 //! `gadget_l3endpoint_t` and `gadget_l4endpoint_t`: network addresses, ports and protocols.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{push_number, unsigned};
 use crate::batch::Decode;
@@ -24,6 +24,9 @@ pub struct Address(pub Layout);
 /// `10.0.0.1:443`; no brackets around IPv6, as upstream.
 pub struct Endpoint(pub Layout);
 
+/// `:443`; nothing for an endpoint without a port.
+pub struct Port(pub Layout);
+
 /// `TCP`; `proto#253` for a number without a name.
 pub struct Protocol;
 
@@ -36,9 +39,28 @@ impl Decode for Address {
 impl Decode for Endpoint {
     fn decode(&self, raw: &[u8], out: &mut Vec<u8>) {
         push_address(&self.0, raw, out);
+        Port(self.0).decode(raw, out);
+    }
+}
+
+impl Decode for Port {
+    fn decode(&self, raw: &[u8], out: &mut Vec<u8>) {
         if let Some(port) = self.0.port {
             out.push(b':');
             push_number(out, unsigned(raw.get(port..port + 2).unwrap_or(&[])));
+        }
+    }
+}
+
+impl Layout {
+    /// The address in an endpoint's bytes; an IPv4 address in the form of IPv6 is one of IPv4. `None` when the version is neither 4 nor 6.
+    pub fn ip(&self, raw: &[u8]) -> Option<IpAddr> {
+        let bytes = raw.get(self.address..self.address + 16).and_then(|b| <[u8; 16]>::try_from(b).ok()).unwrap_or_default();
+        let [a, b, c, d, ..] = bytes;
+        match raw.get(self.version) {
+            Some(4) => Some(Ipv4Addr::new(a, b, c, d).into()),
+            Some(6) => Some(Ipv6Addr::from(bytes).to_canonical()),
+            _ => None,
         }
     }
 }
@@ -57,16 +79,10 @@ impl Decode for Protocol {
 }
 
 fn push_address(layout: &Layout, raw: &[u8], out: &mut Vec<u8>) {
-    let bytes = raw.get(layout.address..layout.address + 16).and_then(|b| <[u8; 16]>::try_from(b).ok()).unwrap_or_default();
-    let [a, b, c, d, ..] = bytes;
-    let v6 = Ipv6Addr::from(bytes);
-    // Writing to a vector does not fail.
-    let _ = match (raw.get(layout.version), v6.to_ipv4_mapped()) {
-        (Some(4), _) => write!(out, "{}", Ipv4Addr::new(a, b, c, d)),
-        (Some(6), Some(mapped)) => write!(out, "{mapped}"),
-        (Some(6), None) => write!(out, "{v6}"),
-        _ => Ok(()),
-    };
+    if let Some(address) = layout.ip(raw) {
+        // Writing to a vector does not fail.
+        let _ = write!(out, "{address}");
+    }
 }
 
 /// IANA protocol numbers in use.

@@ -95,7 +95,7 @@ fn field(schema: &Schema, index: usize, field: &Field, buffers: &mut Buffers) ->
             (buffers.in_row(offset), STATIC_MEMBER)
         }
         Source::Parent => ((0, 0), EMPTY),
-        Source::Rest { .. } | Source::Decoded { .. } | Source::Dictionary { .. } => (buffers.own(), 0),
+        Source::Rest { .. } | Source::Decoded { .. } | Source::Dictionary { .. } | Source::Named { .. } => (buffers.own(), 0),
     };
     let hidden = if field.hidden { HIDDEN } else { 0 };
     let tags = field.types.iter().map(|name| format!("type:{name}")).chain(field.tags.iter().cloned());
@@ -118,7 +118,7 @@ fn field(schema: &Schema, index: usize, field: &Field, buffers: &mut Buffers) ->
 /// A field without an order is where it is in the list; a text is where the value is that it is made of.
 fn order(schema: &Schema, index: usize, field: &Field) -> i32 {
     match (&field.source, field.order) {
-        (Source::Decoded { from, .. }, 0) if from.index() < index => {
+        (Source::Decoded { from, .. } | Source::Named { from, .. }, 0) if from.index() < index => {
             schema.field(*from).map_or(index as i32, |source| order(schema, from.index(), source))
         }
         (_, 0) => index as i32,

@@ -2,9 +2,11 @@
 
 use crate::component::{BindError, Operator};
 
+pub mod endpoints;
 pub mod enrich;
 pub mod filter;
 pub mod format;
+pub mod select;
 
 /// An operator that configurations can name: a row of the table in `components.rs`.
 pub struct OperatorKind {

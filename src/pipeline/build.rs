@@ -16,8 +16,9 @@ use crate::container::Inventory;
 use crate::datasource;
 use crate::gadget::{self, Gadget};
 use crate::image::Images;
+use crate::kubernetes;
 use crate::loader::{self, MntnsFilter, SocketFields};
-use crate::operator::{enrich::Enrich, format::Format};
+use crate::operator::{endpoints::Endpoints, enrich::Enrich, format::Format, select::Select};
 use crate::telemetry::{GadgetEntry, Ledger};
 
 /// Rows per batch: enough to amortise what is done per batch, few enough to stay in the cache.
@@ -33,6 +34,8 @@ pub type Exporters = HashMap<ComponentId, Arc<dyn ExporterService>>;
 pub struct Context {
     /// The containers that are known.
     pub inventory: Arc<Inventory>,
+    /// What the Kubernetes API server tells, when it is asked.
+    pub kubernetes: Option<kubernetes::Handle>,
     /// Where records are accounted for.
     pub ledger: Arc<Ledger>,
     /// Where control-plane tasks run.
@@ -95,7 +98,14 @@ pub fn assemble(
     let mut lanes = Vec::new();
     for source in std::mem::take(&mut gadget.sources) {
         let Some(reader) = readers.remove(&source.name) else { continue };
-        let (stages, schema) = chain(plan, source.schema, Format::with_maps(&|name| loaded.map(name)), &context.inventory, &entry)?;
+        let (stages, schema) = chain(
+            plan,
+            source.schema,
+            Format::with_maps(&|name| loaded.map(name)),
+            &context.inventory,
+            context.kubernetes.as_ref(),
+            &entry,
+        )?;
         let outlets = outlets(plan, &schema, exporters, &entry)?;
         let batch = Batch::new(schema, BATCH_ROWS, BATCH_BYTES);
         lanes.push(Lane::new(datasource::open(reader), batch, stages, outlets, entry.clone()));
@@ -104,14 +114,16 @@ pub fn assemble(
     Ok(Instance::new(plan.name.clone(), loaded, lanes, follower, cover))
 }
 
-/// The fields that exporters would see of each data source, as far as that can be told without loading anything.
+/// The fields that exporters would see of each data source, as far as that can be told without loading anything; with `kubernetes` those
+/// that its API server gives, too.
 ///
 /// # Errors
 /// When an operator does not fit a data source.
-pub fn schemas(gadget: Gadget, plan: &GadgetPlan) -> Result<Vec<Arc<Schema>>, PipelineError> {
+pub fn schemas(gadget: Gadget, plan: &GadgetPlan, kubernetes: bool) -> Result<Vec<Arc<Schema>>, PipelineError> {
     let (inventory, ledger) = (Inventory::new(), Ledger::default());
     let entry = ledger.gadget(&plan.name);
-    let chain = |schema| chain(plan, schema, Format::new(), &inventory, &entry);
+    let kubernetes = kubernetes.then(|| kubernetes::Handle::of(Arc::default()));
+    let chain = |schema| chain(plan, schema, Format::new(), &inventory, kubernetes.as_ref(), &entry);
     gadget.sources.into_iter().map(|source| chain(source.schema).map(|(_, schema)| schema)).collect()
 }
 
@@ -130,10 +142,18 @@ fn chain(
     mut schema: SchemaBuilder,
     format: Format,
     inventory: &Arc<Inventory>,
+    kubernetes: Option<&kubernetes::Handle>,
     entry: &GadgetEntry,
 ) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
-    let mut operators: Vec<(&str, Box<dyn Operator>)> =
-        vec![("format", Box::new(format)), ("enrich", Box::new(Enrich::new(inventory.clone(), entry.coverage.clone())))];
+    let selects = !plan.containers.is_everything();
+    let enrich = Enrich::new(inventory.clone(), entry.coverage.clone()).thorough(selects);
+    let mut operators: Vec<(&str, Box<dyn Operator>)> = vec![("format", Box::new(format)), ("enrich", Box::new(enrich))];
+    if selects {
+        operators.push(("containers", Box::new(Select::new(inventory.clone(), plan.containers.clone()))));
+    }
+    if let Some(kubernetes) = kubernetes {
+        operators.push(("endpoints", Box::new(Endpoints::new(kubernetes.addresses().clone()))));
+    }
     let operator_error = |operator: &str, source| PipelineError::Operator {
         gadget: plan.name.clone(),
         operator: operator.to_owned(),

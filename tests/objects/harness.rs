@@ -14,6 +14,7 @@ use gadgetry::config::GadgetPlan;
 use gadgetry::container::{Inventory, Selector};
 use gadgetry::exporter::json::{JsonEncoder, JsonOptions};
 use gadgetry::image::{Images, Settings};
+use gadgetry::kubernetes::Handle;
 use gadgetry::loader::SocketFields;
 use gadgetry::pipeline::{self, Context, Instance};
 use gadgetry::telemetry::{ExporterEntry, GadgetTotals, Ledger};
@@ -99,6 +100,8 @@ pub struct Setup {
     pub inventory: Arc<Inventory>,
     /// What the socket enricher tells about sockets.
     pub sockets: SocketFields,
+    /// What the Kubernetes API server tells.
+    pub kubernetes: Option<Handle>,
 }
 
 impl Default for Setup {
@@ -110,6 +113,7 @@ impl Default for Setup {
             containers: Selector::default(),
             inventory: Inventory::new(),
             sockets: SocketFields::default(),
+            kubernetes: None,
         }
     }
 }
@@ -170,6 +174,7 @@ impl Run {
         let ledger = Arc::new(Ledger::default());
         let context = Context {
             inventory: setup.inventory.clone(),
+            kubernetes: setup.kubernetes.clone(),
             ledger: ledger.clone(),
             runtime: runtime().handle().clone(),
             sockets: setup.sockets,

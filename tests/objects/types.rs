@@ -1,6 +1,11 @@
 //! Types: what becomes of every kind of member and every type that the host knows by name.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use gadgetry::kubernetes::{Address, Addresses, Handle, NamedPod};
+use serde_json::{Value, json};
 
 use crate::harness::{Run, Setup, assert_golden, compiled, seen, with_each_compiler};
 use crate::trigger::{getppid, thread};
@@ -44,6 +49,30 @@ fn special() {
         assert_golden("special", &event, &times);
     });
     seen("types: every special type");
+}
+
+/// Endpoints have the names of pods and services where Kubernetes is asked; an address without an owner is raw, no address is nothing.
+#[test]
+fn named_endpoints() {
+    let addresses = Arc::new(Addresses::default());
+    let labels = BTreeMap::from([("app".to_owned(), "web".to_owned())]);
+    let pod = NamedPod { namespace: "prod".to_owned(), name: "web-1".to_owned(), labels: labels.clone(), ..NamedPod::default() };
+    addresses.put("p", vec!["10.0.0.1".parse().unwrap()], Address::Pod(pod));
+    let service = Address::Service { namespace: "prod".to_owned(), name: "front".to_owned(), labels: BTreeMap::new(), selector: labels };
+    addresses.put("s", vec!["10.0.0.2".parse().unwrap()], service);
+    addresses.publish(Instant::now());
+    let run = Run::start("special", "clang-16", &Setup { kubernetes: Some(Handle::of(addresses)), ..setup(&[]) });
+    getppid(1);
+    let event = run.event_of("calls", |_| true);
+    run.stop();
+    let names = |kind: &str, name: &str, labels: &str, selector: &str| {
+        let namespace = if name.is_empty() { "" } else { "prod" };
+        json!({"kind": kind, "name": name, "namespace": namespace, "labels": labels, "podSelector": selector})
+    };
+    assert_eq!(event["router"]["k8s"], names("pod", "web-1", "app=web", ""));
+    assert_eq!(event["src"]["k8s"], names("svc", "front", "", "app=web"));
+    assert_eq!(event["dst"]["k8s"], names("raw", "", "", ""));
+    assert_eq!(event["nowhere"]["k8s"], names("", "", "", ""));
 }
 
 /// A machine without `/etc/passwd` has no names of users, and so no fields for them.

@@ -8,7 +8,8 @@ cache=${GADGETRY_CACHE:-/var/cache/gadgetry}
 
 build=(clang-16 llvm-16 make gcc libc6-dev)
 test=(clang-14 clang-19 g++ docker.io containerd runc podman conmon iptables prometheus busybox-static python3-venv procps curl xz-utils
-    docker-registry skopeo apache2-utils openssl bpftool)
+    docker-registry skopeo apache2-utils openssl bpftool
+    golang-1.19-go rsync jq dpkg-dev etcd-server containernetworking-plugins iproute2)
 
 case "${1:-}" in
 build) want=("${build[@]}") ;;
@@ -101,6 +102,11 @@ fetch_kernel() {
     rm -r "$1/unpacked"
 }
 
+# Takes 6 to 15 minutes, once; see the script.
+fetch_kubernetes() {
+    DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/build-kubernetes.sh" "$1"
+}
+
 # QEMU of the backports: Debian 12's own would not go with newer qemu-utils. Without it the tests on other kernels are skipped.
 qemu() {
     command -v qemu-system-x86_64 >/dev/null && return
@@ -130,4 +136,5 @@ if [ "$1" = test ]; then
     cached kernel-6.1 modules/overlay.ko fetch_kernel bookworm-security '^linux-image-6\.1\.0-[0-9]+-cloud-amd64$'
     cached kernel-6.12 modules/overlay.ko fetch_kernel bookworm-security '^linux-image-6\.12\.[0-9]+.deb12-cloud-amd64$'
     cached kernel-newest modules/overlay.ko fetch_kernel trixie-backports '^linux-binary-[0-9.]+.deb13-cloud-amd64$'
+    cached kubernetes kubelet fetch_kubernetes
 fi

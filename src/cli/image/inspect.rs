@@ -182,7 +182,7 @@ fn data_sources(image: &GadgetImage, annotations: &[Annotation]) -> Result<Vec<D
         metrics: Vec::new(),
         exporters: Vec::new(),
     };
-    let schemas = pipeline::schemas(open()?, &plan).map_err(run_time)?;
+    let schemas = pipeline::schemas(open()?, &plan, false).map_err(run_time)?;
     let described: Vec<_> = opened
         .sources
         .iter()

@@ -1,6 +1,7 @@
 //! The flags that `run` has for every gadget.
 
 use crate::cli::image::ImageArgs;
+use crate::cli::kubernetes::KubernetesFlags;
 use crate::cli::runtimes::RuntimeFlags;
 use crate::cli::selection::SelectionFlags;
 use crate::cli::value::{self, Boolean};
@@ -65,6 +66,8 @@ pub(in crate::cli) struct Args {
     selection: SelectionFlags,
     #[command(flatten)]
     pub runtimes: RuntimeFlags,
+    #[command(flatten)]
+    pub kubernetes: KubernetesFlags,
 
     #[command(flatten)]
     pub opening: ImageArgs,

@@ -54,8 +54,12 @@ pub(super) fn run(found: &peek::Peek, arguments: &[OsString]) -> Result<(), Fail
     let images = Arc::new(Images::new(&lenient.images()).map_err(run_time)?.with_progress(progress::transfers().into()));
     let image = images.open(&lenient.image, lenient.opening.pull).map_err(run_time)?;
     let opened = open(&image, &lenient)?;
-    let schemas =
-        pipeline::schemas(open(&image, &lenient)?, &GadgetPlan { operators: Vec::new(), ..plan(&lenient, &opened) }).map_err(run_time)?;
+    let schemas = pipeline::schemas(
+        open(&image, &lenient)?,
+        &GadgetPlan { operators: Vec::new(), ..plan(&lenient, &opened) },
+        lenient.kubernetes.settings().wanted(),
+    )
+    .map_err(run_time)?;
     let command = with_gadget(Cli::command(), &opened, &schemas);
     let matches = command.try_get_matches_from(arguments)?;
     let strict = Cli::from_arg_matches(&matches)?;
@@ -111,7 +115,8 @@ fn start(args: &Args, images: Arc<Images>, image: &GadgetImage, plan: GadgetPlan
     let mut gadget = open(image, args)?;
     let wrong = |errors: Vec<gadget::ConfigureError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     gadget.configure(&plan.params).map_err(|errors| Failure::Usage(wrong(errors)))?;
-    let schemas = pipeline::schemas(open(image, args)?, &plan).map_err(|error| Failure::Usage(exit::chain(&error)))?;
+    let schemas = pipeline::schemas(open(image, args)?, &plan, args.kubernetes.settings().wanted())
+        .map_err(|error| Failure::Usage(exit::chain(&error)))?;
     let views = views::choose(args.output.as_deref(), args.fields.as_deref(), &schemas)?;
     for warning in &views.warnings {
         super::output::error(&format!("WARN {warning}"));
@@ -130,6 +135,7 @@ fn start(args: &Args, images: Arc<Images>, image: &GadgetImage, plan: GadgetPlan
         plan,
         exporters,
         runtimes: args.runtimes.settings(),
+        kubernetes: args.kubernetes.settings(),
         sockets: args.socket_enricher_fields,
         images,
         timeout: (args.timeout > 0).then(|| Duration::from_secs(args.timeout)),

@@ -3,6 +3,7 @@
 mod bad_input;
 mod diff;
 mod images;
+mod kubernetes;
 mod layers;
 mod reading;
 mod runtimes;

@@ -94,7 +94,7 @@ fn build_filter(settings: &Value) -> Result<Box<dyn Operator>, BindError> {
 pub struct Gadgets;
 
 impl Catalogues for Gadgets {
-    fn with(&self, _: &Settings) -> Box<dyn Catalogue> {
+    fn with(&self, _: &Settings, _: bool) -> Box<dyn Catalogue> {
         Box::new(Gadgets)
     }
 }

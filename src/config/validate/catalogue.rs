@@ -13,8 +13,8 @@ pub trait Catalogues {
         None
     }
 
-    /// The gadgets there are under those settings.
-    fn with(&self, settings: &Settings) -> Box<dyn Catalogue>;
+    /// The gadgets there are under those settings; with `kubernetes` they have the fields that its API server gives.
+    fn with(&self, settings: &Settings, kubernetes: bool) -> Box<dyn Catalogue>;
 }
 
 /// The gadgets there are.

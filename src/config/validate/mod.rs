@@ -12,6 +12,7 @@ mod walker;
 
 use std::collections::BTreeMap;
 
+use super::kubernetes;
 use super::problem::Finding;
 use super::schema;
 use super::tree::Node;
@@ -44,7 +45,7 @@ pub(super) fn check(root: &mut Node, components: &Components, catalogues: &dyn C
     references::check(root, components, &mut findings);
     claims::check(root, &mut findings);
     let images = images::check(root, catalogues.data_dir(), &mut findings);
-    let catalogue = images.as_ref().map(|settings| catalogues.with(settings));
+    let catalogue = images.as_ref().map(|settings| catalogues.with(settings, kubernetes::wanted(root)));
     let digests = gadgets::check(root, components, catalogue.as_deref(), &mut findings);
     Checked { findings, images, digests }
 }

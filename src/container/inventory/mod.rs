@@ -91,6 +91,11 @@ impl Inventory {
         self.update(|state| state.start(container, None));
     }
 
+    /// Adds a container that only the kernel has told of so far. For watchers of one's own: tests, benches.
+    pub fn note_seen(&self, container: Container) {
+        self.update(|state| state.seen(container, None));
+    }
+
     /// Notes that the container with this key ended; it still names events for [`GRACE`].
     pub fn remove(&self, key: &str) {
         self.update(|state| state.forget(key, Instant::now()));
@@ -123,6 +128,11 @@ impl Inventory {
     /// Notes that a pod is gone. Its containers keep what they were given.
     pub fn forget_pod(&self, uid: &str) {
         self.update(|state| state.forget_pod(uid));
+    }
+
+    /// Notes what Kubernetes calls this node, for whoever knows better than the environment.
+    pub fn set_node(&self, name: &str) {
+        self.update(|state| state.set_node(name));
     }
 
     /// Ids of containers that processes were seen in, and that no runtime has given a name yet; at most `limit`.

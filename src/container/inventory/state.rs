@@ -6,12 +6,13 @@ mod publish;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{GRACE, MAX_CONTAINERS};
 use crate::container::process::{self, Held};
 use crate::container::record::Container;
-use crate::container::snapshot::{Entry, UNNAMED_ENTRY};
+use crate::container::snapshot::{Entry, PATIENCE, UNNAMED_ENTRY};
 use merge::Rank;
 use pods::Pods;
 use publish::Shared;
@@ -36,6 +37,12 @@ struct Slot {
 }
 
 impl Slot {
+    /// Notes which source has told of it; gives whether that is news to those who wait for it.
+    fn told_by(&mut self, rank: Rank) -> bool {
+        self.rank = self.rank.max(rank);
+        self.is_known() && !self.entry.told.swap(true, Ordering::Relaxed)
+    }
+
     /// The runtime has it, running or not. False for one that was only seen in the kernel.
     fn is_known(&self) -> bool {
         self.rank > Rank::Seen
@@ -116,12 +123,12 @@ impl State {
             Some(slot) => merge::process_of(&slot.entry.container, merge::facts(&slot.entry.container, container, rank >= slot.rank)),
             None => container,
         };
-        if let Some(slot) = self.put(container, running) {
-            slot.rank = slot.rank.max(rank);
-            if running {
-                slot.ended = None;
-            }
+        let Some(slot) = self.put(container, running) else { return };
+        if running {
+            slot.ended = None;
         }
+        let news = slot.told_by(rank);
+        self.dirty |= news;
     }
 
     /// Notes what an OCI runtime is told of a container that it is about to make, or what conmon is told of it.
@@ -158,9 +165,10 @@ impl State {
             None => container,
         };
         let Some(slot) = self.put(container, true) else { return };
-        slot.rank = slot.rank.max(rank);
         slot.ended = None;
+        let news = slot.told_by(rank);
         let old = held.and_then(|held| slot.held.replace(held));
+        self.dirty |= news;
         self.released.extend(old);
     }
 
@@ -189,9 +197,8 @@ impl State {
 
     /// Notes that a container nobody manages runs: what its bundle and the kernel say is all there will ever be.
     pub fn confirm(&mut self, key: &str) {
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.rank = slot.rank.max(Rank::Bundle);
-        }
+        let news = self.slots.get_mut(key).is_some_and(|slot| slot.told_by(Rank::Bundle));
+        self.dirty |= news;
     }
 
     fn alias(&mut self, key: &str, mntns: u64) -> Option<u32> {
@@ -219,6 +226,13 @@ impl State {
         }
         for container in stale {
             self.put(merge::process_of(&Container::default(), container), false);
+        }
+    }
+
+    pub fn set_node(&mut self, name: &str) {
+        if *self.node != *name {
+            self.node = name.into();
+            self.dirty = true;
         }
     }
 
@@ -308,7 +322,19 @@ impl State {
         });
         self.dirty |= before != self.slots.len();
         stopped.into_iter().for_each(|container| self.rest(container));
+        self.name_by_id(now);
         self.tidy_pods();
+    }
+
+    /// Names containers after their ids that a runtime told of and that nobody has named for [`PATIENCE`].
+    pub fn name_by_id(&mut self, now: Instant) {
+        let waits = |s: &&Slot| now.saturating_duration_since(s.entry.since) < PATIENCE;
+        let nameless = self.slots.values().filter(|s| s.is_known() && !s.entry.container.is_named() && !waits(s));
+        let nameless: Vec<(Container, bool)> = nameless.map(|s| (s.entry.container.clone(), s.running)).collect();
+        for (mut container, running) in nameless {
+            container.runtime.container_name.clone_from(&container.runtime.container_id);
+            self.put(container, running);
+        }
     }
 
     /// Turns a stopped container's record into one without a process.
@@ -328,6 +354,7 @@ impl State {
         let same = known.is_some_and(|s| s.entry.container == container);
         let full = known.is_none() && self.slots.len() >= MAX_CONTAINERS;
         let since = known.map_or_else(Instant::now, |s| s.entry.since);
+        let is_told = known.is_some_and(Slot::is_known);
         if !same {
             if full {
                 self.refused += 1;
@@ -336,6 +363,7 @@ impl State {
             let number = self.number()?;
             let is_sandbox = container.sandbox;
             let entry = Arc::new(Entry::new(container, since));
+            entry.told.store(is_told, Ordering::Relaxed);
             let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot::new(number, entry.clone()));
             if slot.number != number {
                 self.retired.push((slot.number, slot.entry.clone(), Instant::now()));

@@ -17,6 +17,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,7 @@ pub use sockets::{CONTAINERD, CRIO, DOCKER, Daemon, PODMAN};
 
 use super::inventory::Inventory;
 use super::keeper;
+use super::snapshot::PATIENCE;
 
 /// How a runtime is doing, for the health page and `list-containers`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,5 +76,8 @@ pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreac
     keeper::list(inventory, settings);
     let engines: Vec<Engine> = settings.engines().collect();
     let asked = engines.iter().map(|engine| async { engine.list(inventory).await.err().map(|reason| engine.unreachable(reason)) });
-    futures::future::join_all(asked).await.into_iter().flatten().collect()
+    let unreachable = futures::future::join_all(asked).await.into_iter().flatten().collect();
+    // Nobody else will be heard.
+    inventory.update(|state| state.name_by_id(Instant::now() + PATIENCE));
+    unreachable
 }

@@ -24,8 +24,8 @@ impl Follower {
 
     /// Mount namespaces added and removed since the last call. Cheap when the inventory did not change.
     ///
-    /// A container without a name is added once it has one, or at last when none has come for [`crate::container::PATIENCE`]: whether it is wanted
-    /// cannot be told before.
+    /// A container of which not all is known yet is let through until it is, or at last until [`crate::container::PATIENCE`] has passed: its
+    /// first events may be wanted. Whoever reads them selects once more.
     pub fn changes(&mut self, now: Instant) -> (Vec<u64>, Vec<u64>) {
         let snapshot = self.inventory.snapshot();
         if self.generation.replace(snapshot.generation()) == Some(snapshot.generation()) && !std::mem::take(&mut self.undecided) {
@@ -35,6 +35,7 @@ impl Follower {
         for (mntns, entry) in snapshot.namespaces() {
             if !self.selector.selects_all_containers() && !snapshot.is_settled(entry, now) {
                 self.undecided = true;
+                next.insert(mntns);
             } else if snapshot.container(entry).is_some_and(|container| self.selector.matches(container)) {
                 next.insert(mntns);
             }

@@ -23,6 +23,8 @@ use crate::telemetry::Coverage;
 pub struct Enrich {
     inventory: Arc<Inventory>,
     coverage: Arc<Coverage>,
+    /// Whether rows wait until all is known of their container, not only its name.
+    thorough: bool,
     bound: Option<Bound>,
     caches: Caches,
 }
@@ -62,7 +64,13 @@ impl Window {
 impl Enrich {
     /// An operator that names events after the containers of `inventory` and counts in `coverage` how it could.
     pub fn new(inventory: Arc<Inventory>, coverage: Arc<Coverage>) -> Self {
-        Enrich { inventory, coverage, bound: None, caches: Caches::default() }
+        Enrich { inventory, coverage, thorough: false, bound: None, caches: Caches::default() }
+    }
+
+    /// The same before an operator that selects by what the runtime tells of containers.
+    pub fn thorough(mut self, thorough: bool) -> Self {
+        self.thorough = thorough;
+        self
     }
 }
 
@@ -89,7 +97,7 @@ impl Operator for Enrich {
         let mut entries = std::mem::take(&mut column.entries);
         entries.clear();
         entries.reserve(batch.len());
-        let mut names = Names::begin(&self.inventory, &mut self.caches, Instant::now());
+        let mut names = Names::begin(&self.inventory, &mut self.caches, Instant::now(), self.thorough);
         let mut counts = [0u64; Class::COUNT];
         for row in 0..batch.len() {
             let answer = bound.answer(batch.row(row), &mut names);

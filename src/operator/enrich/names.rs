@@ -53,15 +53,17 @@ pub(super) struct Names<'a> {
     now: Instant,
     /// Processes in the host's mount namespace may belong to units.
     has_units: bool,
+    /// A name is not enough: whoever selects wants to know all that the runtime tells.
+    thorough: bool,
 }
 
 impl<'a> Names<'a> {
-    pub fn begin(inventory: &'a Inventory, caches: &'a mut Caches, now: Instant) -> Self {
+    pub fn begin(inventory: &'a Inventory, caches: &'a mut Caches, now: Instant, thorough: bool) -> Self {
         let snapshot = inventory.snapshot();
         let has_units = snapshot.has_units();
         caches.mntns.begin(snapshot.generation(), now);
         caches.processes.begin(snapshot.generation(), now);
-        Names { inventory, snapshot, caches, now, has_units }
+        Names { inventory, snapshot, caches, now, has_units, thorough }
     }
 
     /// What the entries that were given stand for.
@@ -151,7 +153,7 @@ impl<'a> Names<'a> {
     }
 
     fn answer(&self, entry: u32) -> Answer {
-        let class = match self.snapshot.naming(entry, self.now) {
+        let class = match self.snapshot.naming(entry, self.now, self.thorough) {
             Naming::Named => Class::Named,
             Naming::Open => Class::Pending,
             Naming::Nameless => Class::Unnamed,

@@ -18,12 +18,11 @@ pub(super) enum Rank {
 }
 
 impl Rank {
-    /// The rank of the source that tells this record.
+    /// The rank of the runtime that tells this record.
     pub fn of(container: &Container) -> Self {
         match container.runtime.runtime_name.as_str() {
             "docker" | "podman" | "cri-o" => Rank::Engine,
             "containerd" => Rank::Containerd,
-            "" => Rank::Seen,
             _ => Rank::Bundle,
         }
     }

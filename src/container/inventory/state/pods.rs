@@ -33,6 +33,7 @@ impl Pods {
                 k8s.pod_labels.clone_from(&pod.labels);
                 k8s.pod_annotations.clone_from(&pod.annotations);
                 k8s.owners.clone_from(&pod.owners);
+                k8s.pod_ip.clone_from(&pod.ip);
             }
             None => {
                 k8s.pod_labels.clone_from(&facts.labels);

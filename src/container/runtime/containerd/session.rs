@@ -110,6 +110,10 @@ impl<'a> Session<'a> {
     fn prepare(&self, namespace: &str, mut container: Container, first: Option<First>) -> Ready {
         let id = container.runtime.container_id.clone();
         container.namespace = namespace.to_owned();
+        if namespace == DOCKERS && container.k8s.container_name.is_empty() {
+            // Docker knows its name. Where Docker says nothing, the inventory takes the id after a while.
+            container.runtime.container_name.clear();
+        }
         let told = first.as_ref().map(|first| first.bundle.clone()).filter(|bundle| !bundle.is_empty());
         container.bundle = told.or_else(|| bundle::find(self.socket, namespace, &id)).unwrap_or_default();
         let Some(First { pid, unix_ns, .. }) = first.filter(|first| first.pid != 0) else { return Ready { container, held: None } };

@@ -201,7 +201,7 @@ impl LogEncoder {
 fn described(dictionary: &dyn Dictionary, entry: u32, fields: &[(String, u16)]) -> Vec<(String, String)> {
     let resource = dictionary.resource(entry);
     if !resource.is_empty() || entry == UNKNOWN_ENTRY {
-        return resource.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        return resource.into_iter().map(|(key, value)| (key.into_owned(), value)).collect();
     }
     let texts = fields.iter().filter_map(|(name, attribute)| match dictionary.value(entry, *attribute) {
         Value::Text(text) if !text.is_empty() => Some((name.clone(), String::from_utf8_lossy(text).into_owned())),
@@ -213,9 +213,12 @@ fn described(dictionary: &dyn Dictionary, entry: u32, fields: &[(String, u16)]) 
     texts.collect()
 }
 
-/// The `resource` field of `ResourceLogs`; of two attributes of one name the container's counts.
+/// The `resource` field of `ResourceLogs`; of two attributes of one name the container's counts. A container that is a service of its own
+/// does not have the version or namespace of ours.
 fn encode_resource(collector: &[(String, String)], container: &[(String, String)]) -> Vec<u8> {
-    let own = collector.iter().filter(|(key, _)| container.iter().all(|(other, _)| other != key));
+    let has = |key: &str| container.iter().any(|(other, _)| other == key);
+    let theirs = |key: &str| has(key) || (key.starts_with("service.") && has("service.name"));
+    let own = collector.iter().filter(|(key, _)| !theirs(key));
     let mut content = Vec::new();
     for (name, value) in own.chain(container) {
         let key = wire::key(name);

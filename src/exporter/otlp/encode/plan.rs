@@ -69,7 +69,8 @@ fn time(schema: &Schema) -> Option<Time> {
 }
 
 fn resource(schema: &Schema) -> Option<ResourceColumn> {
-    let column = schema.fields().iter().find_map(dictionary)?.0;
+    let mut columns = schema.fields().iter().filter_map(dictionary).map(|(column, _)| column);
+    let column = columns.find(|column| !schema.is_detail(*column))?;
     let fields = schema.fields().iter().filter_map(|f| match dictionary(f) {
         Some((c, attribute)) if c == column => Some((f.name.clone(), attribute)),
         _ => None,

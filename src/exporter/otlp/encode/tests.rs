@@ -29,12 +29,13 @@ impl Dictionary for Containers {
         }
     }
 
-    fn resource(&self, entry: u32) -> Vec<(&'static str, String)> {
-        match entry {
-            1 => vec![("container.name", "web".to_owned()), ("container.image.tags", "v1".to_owned()), ("service.name", "shop".to_owned())],
-            2 => vec![("container.name", "db".to_owned())],
-            _ => Vec::new(),
-        }
+    fn resource(&self, entry: u32) -> Vec<(std::borrow::Cow<'static, str>, String)> {
+        let pairs: &[(&str, &str)] = match entry {
+            1 => &[("container.name", "web"), ("container.image.tags", "v1"), ("service.name", "shop")],
+            2 => &[("container.name", "db")],
+            _ => &[],
+        };
+        pairs.iter().map(|(key, value)| (key.to_string().into(), value.to_string())).collect()
     }
 }
 
@@ -110,7 +111,8 @@ fn batch(schema: &Arc<Schema>, column: Option<ColumnId>, entries: &[u32]) -> Bat
 }
 
 fn collector() -> Vec<(String, String)> {
-    vec![("service.name".to_owned(), "gadgetry".to_owned()), ("host.name".to_owned(), "node1".to_owned())]
+    let all = [("service.name", "gadgetry"), ("service.version", "0.1"), ("host.name", "node1")];
+    all.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
 }
 
 fn request(encoder: &mut LogEncoder, batch: &Batch) -> ExportLogsServiceRequest {
@@ -185,8 +187,10 @@ fn rows_are_grouped_by_container_and_the_container_is_the_resource() {
         found.push((pairs(&group.resource.as_ref().unwrap().attributes), pids));
     }
     let host = ("host.name", text("node1"));
-    let service = ("service.name", text("gadgetry"));
+    let service = [("service.name", text("gadgetry")), ("service.version", text("0.1")), host.clone()];
+    let ours = |more: &[(&'static str, Any)]| service.iter().chain(more).cloned().collect::<Vec<_>>();
     let pids = |pids: &[i64]| pids.iter().map(|p| Any::IntValue(*p)).collect::<Vec<_>>();
+    // A service of its own has not our version.
     let web = vec![
         host.clone(),
         ("container.name", text("web")),
@@ -195,9 +199,9 @@ fn rows_are_grouped_by_container_and_the_container_is_the_resource() {
     ];
     let expected = vec![
         (web, pids(&[0, 2, 6])),
-        (vec![service.clone(), host.clone(), ("container.name", text("db"))], pids(&[1, 5])),
-        (vec![service.clone(), host.clone()], pids(&[3])),
-        (vec![service, host, ("runtime.containerName", text("from-the-field"))], pids(&[4])),
+        (ours(&[("container.name", text("db"))]), pids(&[1, 5])),
+        (ours(&[]), pids(&[3])),
+        (ours(&[("runtime.containerName", text("from-the-field"))]), pids(&[4])),
     ];
     assert_eq!(found, expected);
 }
