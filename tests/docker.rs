@@ -12,6 +12,7 @@ use clap::Parser;
 use engine::Engine;
 use gadgetry::cli::list_containers::{self, ListContainers};
 use gadgetry::container::runtime::{RuntimeState, docker};
+use gadgetry::container::sighting::Wanted;
 use gadgetry::container::{Container, GRACE, Inventory, ProcessOwner};
 use gadgetry::kernel::cgroupfs;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,7 @@ async fn follows_a_real_engine() {
     let Some(mut engine) = Engine::prepare("inventory") else { return };
     let inventory = Inventory::new();
     let cancel = CancellationToken::new();
+    gadgetry::loader::containers::watch(&inventory, Wanted::default(), &cancel).expect("the kernel's watcher");
     let task = tokio::spawn(docker::follow(inventory.clone(), engine.socket(), cancel.clone()));
 
     // Docker is not there yet: said in the status, not an error.
@@ -112,7 +114,7 @@ async fn listed(engine: &Engine) {
     }
     let socket = engine.socket();
     let list = async |flags: &[&str]| {
-        let socket = ["list-containers", "-o", "json", "--docker-socketpath", socket.to_str().unwrap()];
+        let socket = ["list-containers", "-r", "docker", "-o", "json", "--docker-socketpath", socket.to_str().unwrap()];
         let args = Command::try_parse_from([&socket, flags].concat()).unwrap().list;
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let code = list_containers::run(&args, &mut out, &mut err, CancellationToken::new()).await;
@@ -125,6 +127,13 @@ async fn listed(engine: &Engine) {
     let all = list(&[]).await;
     assert_eq!(names(&all), ["one", "two"]);
     assert_eq!(names(&list(&["-c", "!one"]).await), ["two"]);
+    let config: serde_json::Value = serde_json::from_str(all[0]["ociConfig"].as_str().expect("its configuration")).unwrap();
+    assert_eq!(config["process"]["args"], serde_json::json!(["sleep", "1000"]));
+    assert!(
+        all[0]["bundle"].as_str().is_some_and(|bundle| bundle.ends_with(all[0]["runtime"]["containerId"].as_str().unwrap())),
+        "{}",
+        all[0]
+    );
 
     let one = &all[0];
     let (mntns, pid) = (one["mntns"].as_u64().unwrap(), one["runtime"]["containerPid"].as_u64().unwrap());
@@ -150,5 +159,5 @@ async fn restart(engine: &mut Engine, inventory: &Arc<Inventory>) {
     until("restarted container", 5 * SECOND, || find(inventory, "back").is_some_and(back)).await;
     assert!(find(inventory, "gone").is_none());
     engine.docker(&["rm", "-f", "gone", "back"]);
-    until("empty", SECOND, || inventory.snapshot().running().count() == 0).await;
+    until("the end of both", SECOND, || find(inventory, "gone").is_none() && find(inventory, "back").is_none()).await;
 }
