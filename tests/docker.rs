@@ -15,6 +15,7 @@ use gadgetry::container::runtime::{RuntimeState, docker};
 use gadgetry::container::sighting::Wanted;
 use gadgetry::container::{Container, GRACE, Inventory, ProcessOwner};
 use gadgetry::kernel::cgroupfs;
+use gadgetry::loader::containers;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
@@ -48,7 +49,7 @@ async fn follows_a_real_engine() {
     let Some(mut engine) = Engine::prepare("inventory") else { return };
     let inventory = Inventory::new();
     let cancel = CancellationToken::new();
-    gadgetry::loader::containers::watch(&inventory, Wanted::default(), &cancel).expect("the kernel's watcher");
+    containers::watch(&inventory, Wanted::default(), &cancel).unwrap();
     let task = tokio::spawn(docker::follow(inventory.clone(), engine.socket(), cancel.clone()));
 
     // Docker is not there yet: said in the status, not an error.

@@ -25,6 +25,20 @@ fn find<'a>(guest: &'a Guest, gadget: &str, wanted: impl Fn(&Value) -> bool) -> 
     found.unwrap_or_else(|| panic!("no such event of {gadget}:\n{}", guest.console))
 }
 
+/// A process in a cgroup of a container, and in a namespace of its own, is known although it is gone; nobody has a name for it.
+fn names_a_container(guest: &Guest) {
+    let event = find(guest, "execs", |e| e["args"] == "/bin/echo marker container");
+    let (id, runtime) = (format!("{:064}", 7), &event["runtime"]);
+    assert_eq!(
+        (runtime["containerId"].as_str(), runtime["runtimeName"].as_str()),
+        (Some(id.as_str()), Some("docker")),
+        "{}",
+        guest.console
+    );
+    assert_eq!(runtime["unresolved"], true);
+    assert!(!guest.console.contains("cannot be watched for containers"), "{}", guest.console);
+}
+
 /// Runs the release in a guest with that kernel and looks at what it reported.
 fn collects_on(kernel: &str) {
     let Some(guest) = Guest::run(kernel, CONFIG) else { return };
@@ -41,6 +55,7 @@ fn collects_on(kernel: &str) {
     let slots = find(&guest, "blockio", |e| e["dev"].as_u64() > Some(0))["latency"].as_array().expect("slots");
     assert!(slots.iter().filter_map(Value::as_u64).sum::<u64>() >= 16, "{slots:?}");
     assert!(guest.events.iter().all(|e| e["gadget"] != "selected"), "{}", guest.console);
+    names_a_container(&guest);
     assert_eq!(guest.status, 0, "{}", guest.console);
 }
 
@@ -65,4 +80,12 @@ fn gadgets_collect_on_6_12() {
 #[test]
 fn gadgets_collect_on_the_newest() {
     collects_on("newest");
+}
+
+/// Where only version 1 of cgroups is mounted, containers are told by that.
+#[test]
+fn containers_are_told_by_cgroups_of_version_1() {
+    let Some(guest) = Guest::run_with("6.1", CONFIG, &["cgroup-v1"]) else { return };
+    names_a_container(&guest);
+    assert_eq!(guest.status, 0, "{}", guest.console);
 }

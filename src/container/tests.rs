@@ -130,7 +130,7 @@ fn processes_seen_early_are_named() {
     assert_eq!(name_of(&inventory, 30), None);
 }
 
-/// A listing that lacks a container ends it, and one that says it is stopped stops it.
+/// A listing that lacks a container ends it, and one that says it is stopped stops it, unless it was started since the listing was asked for.
 #[test]
 fn listings_end_what_they_lack() {
     let inventory = Inventory::new();
@@ -139,10 +139,14 @@ fn listings_end_what_they_lack() {
     }
     let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<HashSet<_>>();
     let now = Instant::now();
-    inventory.update(|s| s.retain("docker", &set(&["a", "b"]), &set(&["a"]), now));
+    inventory.insert(container("d", "d", 40));
+    let asked = Instant::now();
+    // Started while the list was being made, so that it may be from before.
+    inventory.insert(container("e", "e", 50));
+    inventory.update(|s| s.retain("docker", &set(&["a", "b"]), &set(&["a"]), asked));
     let snapshot = inventory.snapshot();
-    assert_eq!(snapshot.running().map(|c| c.runtime.container_id.as_str()).collect::<Vec<_>>(), ["a"]);
-    inventory.sweep(now + GRACE);
+    assert_eq!(snapshot.running().map(|c| c.runtime.container_id.as_str()).collect::<Vec<_>>(), ["a", "e"]);
+    inventory.sweep(now + GRACE + Duration::from_secs(1));
     let snapshot = inventory.snapshot();
     assert_eq!((snapshot.by_id("b").is_some(), snapshot.by_id("c")), (true, None));
 }

@@ -134,7 +134,13 @@ fn every_exec_of_a_thousand_short_lived_containers_is_named() {
         let (counts, wrong) = named(&collector.events(file));
         assert!(wrong.is_empty(), "{file}: {} events without their name, first: {}", wrong.len(), wrong[0]);
         let short: Vec<_> = expected.iter().filter(|name| counts.get(*name) != Some(&3)).collect();
-        assert!(short.is_empty(), "{file}: not three programs of {}: {short:?}", short.len());
+        let of = |name: &str, file: &str| -> Vec<String> {
+            let events = collector.events(file);
+            let own = events.iter().filter(|e| e["args"].as_str().is_some_and(|args| args.ends_with(name)));
+            own.map(|e| format!("{} {} {}", e["timestamp"], e["args"], e["runtime"]["containerName"])).collect()
+        };
+        let first = short.first().map(|name| (of(name, "all.jsonl"), of(name, file)));
+        assert!(short.is_empty(), "{file}: not three programs of {}: {short:?}, such as {first:#?}\n{}", short.len(), collector.log());
     }
     assert!(late <= early * 6 / 5 + 4096, "resident memory grew from {early} to {late} KiB");
     let (code, log) = collector.stop();

@@ -10,4 +10,5 @@ mod podman_service;
 
 mod containerd;
 mod follow;
+mod plain;
 mod podman;

@@ -1,6 +1,14 @@
 #!/bin/busybox sh
 # What tests/kernels.rs runs in the guest: collect, make something happen for each gadget, stop, print the log and the events of interest.
 echo "KERNEL $(uname -r)"
+groups=/sys/fs/cgroup
+if [ -e /cgroup-v1 ]; then
+    umount $groups
+    mount -t tmpfs t $groups
+    groups=$groups/pids
+    mkdir $groups
+    mount -t cgroup -o pids p $groups
+fi
 /gadgetry collect -q -c /collector.yaml >/tmp/log 2>&1 &
 collector=$!
 
@@ -21,8 +29,12 @@ if until_seen 40 /tmp/log 'gadgetry is collecting'; then
     cat /marker/missing 2>/dev/null
     /bin/echo marker one >/dev/null
     /marker/not-there two 2>/dev/null
+    # A container as an engine makes one, and as one that is over before anybody has looked.
+    container=$groups/docker/$(printf %064d 7)
+    mkdir -p "$container"
+    sh -c "echo \$\$ >$container/cgroup.procs; exec unshare -m /bin/echo marker container" >/dev/null
     dd if=/dev/nvme0n1 of=/dev/null bs=64k count=16 iflag=direct 2>/dev/null
-    until_seen 20 /tmp/events.jsonl marker/opened marker/missing 'echo marker one' marker/not-there '"gadget":"processes"' '"gadget":"blockio"'
+    until_seen 20 /tmp/events.jsonl marker/opened marker/missing 'echo marker one' 'echo marker container' marker/not-there '"gadget":"processes"' '"gadget":"blockio"'
     kill -INT $collector
 fi
 wait $collector

@@ -18,6 +18,11 @@ pub struct Guest {
 impl Guest {
     /// Boots `kernel`, collects with `config` while `guest.sh` makes things happen. `None`, with the reason printed, without a machine.
     pub fn run(kernel: &str, config: &str) -> Option<Self> {
+        Self::run_with(kernel, config, &[])
+    }
+
+    /// The same with empty files by these names, which `guest.sh` looks for.
+    pub fn run_with(kernel: &str, config: &str, marks: &[&str]) -> Option<Self> {
         let name = format!("kernel {kernel}");
         let (binary, image) = match needed(kernel) {
             Ok(found) => found,
@@ -34,6 +39,7 @@ impl Guest {
         put(&binary, "gadgetry");
         put(&support.join("guest.sh"), "guest.sh");
         std::fs::write(files.path().join("collector.yaml"), config).unwrap();
+        marks.iter().for_each(|mark| std::fs::write(files.path().join(mark), "").unwrap());
         std::fs::create_dir(files.path().join("marker")).unwrap();
         std::fs::write(files.path().join("marker/opened"), "").unwrap();
         let began = std::time::Instant::now();

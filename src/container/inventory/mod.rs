@@ -6,7 +6,7 @@ mod state;
 use std::mem;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -28,6 +28,9 @@ pub const GRACE: Duration = Duration::from_secs(10);
 /// Most containers kept, running or not. More are counted in [`InventoryStats::refused`].
 pub const MAX_CONTAINERS: usize = 20_000;
 
+/// What has to be done before a container that is being made runs its first program. Called on the thread that hears of it; must be quick.
+pub type Gate = dyn Fn() + Send + Sync;
+
 /// All containers of this machine.
 pub struct Inventory {
     state: Mutex<State>,
@@ -36,6 +39,7 @@ pub struct Inventory {
     runtimes: Mutex<Vec<RuntimeStatus>>,
     cgroups: Mutex<Cgroups>,
     table: OnceLock<Arc<dyn KernelTable>>,
+    gates: Mutex<Vec<Weak<Gate>>>,
     resolved: AtomicU64,
     unresolved: AtomicU64,
     missed: AtomicU64,
@@ -70,6 +74,7 @@ impl Inventory {
             runtimes: Mutex::new(Vec::new()),
             cgroups: Mutex::default(),
             table: OnceLock::new(),
+            gates: Mutex::default(),
             resolved: AtomicU64::new(0),
             unresolved: AtomicU64::new(0),
             missed: AtomicU64::new(0),
@@ -165,6 +170,19 @@ impl Inventory {
             }
             None => all.push(status),
         }
+    }
+
+    /// Has `gate` called each time the kernel tells of a container's first process, as long as somebody holds it.
+    pub fn add_gate(&self, gate: &Arc<Gate>) {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.retain(|gate| gate.strong_count() > 0);
+        gates.push(Arc::downgrade(gate));
+    }
+
+    /// Calls the gates.
+    pub(super) fn pass_gates(&self) {
+        let gates: Vec<Arc<Gate>> = self.gates.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
+        gates.iter().for_each(|gate| gate());
     }
 
     /// Counts what the kernel's watcher saw and could not tell.

@@ -24,6 +24,8 @@ struct Slot {
     number: u32,
     entry: Arc<Entry>,
     running: bool,
+    /// When it was last heard that it runs, or for the first time that it is there.
+    heard: Instant,
     /// The best source that has told of it.
     rank: Rank,
     /// Since when it does not run any more, until it is let go.
@@ -286,10 +288,12 @@ impl State {
         self.put(container, running);
     }
 
-    /// After a full listing: whatever of `runtime` is not in `listed` has been deleted, whatever not in `running` stopped.
-    pub fn retain(&mut self, runtime: &str, listed: &HashSet<String>, running: &HashSet<String>, now: Instant) {
-        let of_runtime = |s: &&Slot| s.is_known() && s.entry.container.runtime.runtime_name == runtime;
+    /// After a full listing that was asked for at `asked`: whatever of `runtime` is not in `listed` has been deleted, whatever not in
+    /// `running` stopped. What was heard of since is left alone: the listing may be from before.
+    pub fn retain(&mut self, runtime: &str, listed: &HashSet<String>, running: &HashSet<String>, asked: Instant) {
+        let of_runtime = |s: &&Slot| s.is_known() && s.heard < asked && s.entry.container.runtime.runtime_name == runtime;
         let keys: Vec<String> = self.slots.values().filter(of_runtime).map(|s| s.entry.container.key()).collect();
+        let now = Instant::now();
         for key in keys {
             if !listed.contains(&key) {
                 self.forget(&key, now);
@@ -375,6 +379,9 @@ impl State {
         }
         let slot = self.slots.get_mut(&key)?;
         self.dirty |= !same || slot.running != running;
+        if running && !slot.running {
+            slot.heard = Instant::now();
+        }
         slot.running = running;
         Some(slot)
     }
@@ -391,6 +398,7 @@ impl State {
 
 impl Slot {
     fn new(number: u32, entry: Arc<Entry>) -> Self {
-        Slot { number, entry, running: false, rank: Rank::Seen, ended: None, finished_ns: 0, held: None, aliases: Vec::new() }
+        let heard = Instant::now();
+        Slot { number, entry, running: false, heard, rank: Rank::Seen, ended: None, finished_ns: 0, held: None, aliases: Vec::new() }
     }
 }

@@ -69,6 +69,7 @@ impl Observer {
             Sighting::Runtime { pid, arguments, .. } => self.prepare(pid, &arguments),
             Sighting::Namespace { mntns, netns, pid, parent, cgroup, settled } => {
                 self.enter(&Entered { mntns, netns, pid, cgroup, settled }, parent);
+                self.inventory.pass_gates();
             }
         }
     }

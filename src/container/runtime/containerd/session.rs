@@ -81,6 +81,7 @@ impl<'a> Session<'a> {
 
     /// Makes the inventory agree with containerd's lists.
     pub async fn synchronize(&self) -> Result<(), GrpcError> {
+        let asked = Instant::now();
         let namespaces = if self.wanted.is_empty() { self.api.namespaces().await? } else { self.wanted.to_vec() };
         let (mut listed, mut running, mut ready) = (HashSet::new(), HashSet::new(), Vec::new());
         for namespace in &namespaces {
@@ -100,8 +101,7 @@ impl<'a> Session<'a> {
                 ready.push(item);
             }
         }
-        let now = Instant::now();
-        self.inventory.update(|state| state.retain(NAME, &listed, &running, now));
+        self.inventory.update(|state| state.retain(NAME, &listed, &running, asked));
         self.write(ready);
         Ok(())
     }

@@ -106,6 +106,7 @@ impl<'a> Session<'a> {
 
     /// Makes the inventory agree with the runtime's lists.
     async fn synchronize(&mut self) -> Result<(), GrpcError> {
+        let asked = Instant::now();
         let sandboxes = self.api.sandboxes().await?;
         let containers = self.api.containers().await?;
         let (mut listed, mut running, mut records) = (HashSet::new(), HashSet::new(), Vec::new());
@@ -127,7 +128,7 @@ impl<'a> Session<'a> {
         }
         let now = Instant::now();
         self.inventory.update(|state| {
-            state.retain(self.kind.name, &listed, &running, now);
+            state.retain(self.kind.name, &listed, &running, asked);
             // A record that is there already knows more than the listing does.
             records.into_iter().for_each(|(record, _)| {
                 if !state.knows(&record.runtime.container_id) {

@@ -80,6 +80,7 @@ impl<'a> Session<'a> {
 
     /// Makes the inventory agree with the engine's list.
     pub async fn list(&self) -> Result<Listed, DockerError> {
+        let asked = Instant::now();
         let listed = self.client.list().await?;
         let is_running = |s: &ContainerSummary| {
             !matches!(
@@ -97,9 +98,9 @@ impl<'a> Session<'a> {
             }
             all.insert(id, container);
         }
-        let (ids, now) = (all.keys().cloned().collect(), Instant::now());
+        let ids = all.keys().cloned().collect();
         self.inventory.update(|state| {
-            state.retain(self.engine.name(), &ids, &running, now);
+            state.retain(self.engine.name(), &ids, &running, asked);
             for (id, container) in &all {
                 // A record that is there already knows more than the listing does.
                 match (state.knows(id), running.contains(id)) {
