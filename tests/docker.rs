@@ -131,6 +131,13 @@ async fn listed(engine: &Engine) {
     let all = list(&[]).await;
     assert_eq!(names(&all), ["one", "two"]);
     assert_eq!(names(&list(&["-c", "!one"]).await), ["two"]);
+    let config: serde_json::Value = serde_json::from_str(all[0]["ociConfig"].as_str().expect("its configuration")).unwrap();
+    assert_eq!(config["process"]["args"], serde_json::json!(["sleep", "1000"]));
+    assert!(
+        all[0]["bundle"].as_str().is_some_and(|bundle| bundle.ends_with(all[0]["runtime"]["containerId"].as_str().unwrap())),
+        "{}",
+        all[0]
+    );
 
     let one = &all[0];
     let (mntns, pid) = (one["mntns"].as_u64().unwrap(), one["runtime"]["containerPid"].as_u64().unwrap());
@@ -156,5 +163,5 @@ async fn restart(engine: &mut Engine, inventory: &Arc<Inventory>) {
     until("restarted container", 5 * SECOND, || find(inventory, "back").is_some_and(back)).await;
     assert!(find(inventory, "gone").is_none());
     engine.docker(&["rm", "-f", "gone", "back"]);
-    until("empty", SECOND, || inventory.snapshot().running().count() == 0).await;
+    until("the end of both", SECOND, || find(inventory, "gone").is_none() && find(inventory, "back").is_none()).await;
 }

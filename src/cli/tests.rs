@@ -33,9 +33,13 @@ fn numbers_have_their_thousands_apart() {
 #[test]
 fn commands_of_ig_are_told_from_others() {
     let is = |line: &str| is_of_ig(&line.split(' ').map(Into::into).collect::<Vec<_>>());
-    for line in
-        ["gadgetry run", "gadgetry --log-level debug image ls", "gadgetry --log-format=json login", "gadgetry --log-level info -x logout"]
-    {
+    for line in [
+        "gadgetry run",
+        "gadgetry --log-level debug image ls",
+        "gadgetry --log-format=json login",
+        "gadgetry --log-level info -x logout",
+        "gadgetry list-containers -w",
+    ] {
         assert!(is(line), "{line}");
     }
     for line in ["gadgetry", "gadgetry --log-level run", "gadgetry --log-level run collect", "gadgetry validate run", "gadgetry --version"]

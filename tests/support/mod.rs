@@ -3,6 +3,7 @@
 
 pub mod containerd;
 pub mod docker;
+pub mod podman;
 pub mod receivers;
 
 use std::fs;

@@ -84,7 +84,7 @@ async fn follow<'s>(
                 connected();
             }
             // Events wait meanwhile: an older list must not undo what a newer event said.
-            _ = resync.tick() => starts.extend(session.list().await?),
+            _ = resync.tick() => starts.extend(session.list().await?.uninspected),
         }
     }
 }

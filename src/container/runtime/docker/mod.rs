@@ -6,6 +6,7 @@ mod error;
 mod following;
 mod libpod;
 mod session;
+mod shim;
 #[cfg(test)]
 mod tests;
 mod transport;

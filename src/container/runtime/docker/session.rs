@@ -9,7 +9,7 @@ use futures::StreamExt;
 
 use super::client::Client;
 use super::following::{Events, Following};
-use super::{DockerError, Engine, convert, libpod};
+use super::{DockerError, Engine, convert, libpod, shim};
 use crate::container::inventory::Inventory;
 use crate::container::process;
 use crate::container::record::Container;
@@ -26,6 +26,14 @@ const DIGESTS: usize = 4096;
 pub(super) struct Found {
     container: Container,
     pid: u32,
+}
+
+/// What a list of the engine's containers leaves to be done.
+pub(super) struct Listed {
+    /// Ids of containers that run and of whose process nothing is known yet.
+    pub uninspected: Vec<String>,
+    /// Ids of those that do not run.
+    pub resting: Vec<String>,
 }
 
 /// A connection on which a version was agreed.
@@ -54,12 +62,12 @@ impl<'a> Session<'a> {
         // Once more from a second ago, because a subscription is not confirmed; hearing an event twice does no harm.
         let mut events: Events = Box::new(self.client.events((clock::unix_now() / 1_000_000_000).saturating_sub(1)));
         let mut backlog = VecDeque::new();
-        let running = {
+        let listed = {
             let listing = self.list();
             tokio::pin!(listing);
             loop {
                 tokio::select! {
-                    running = &mut listing => break running?,
+                    listed = &mut listing => break listed?,
                     event = events.next() => backlog.push_back(event.ok_or(DockerError::EventsEnded)??),
                 }
                 if backlog.len() > BACKLOG {
@@ -67,11 +75,11 @@ impl<'a> Session<'a> {
                 }
             }
         };
-        Ok(Following::new(self, events, backlog, running))
+        Ok(Following::new(self, events, backlog, listed.uninspected))
     }
 
-    /// Makes the inventory agree with the engine's list. Gives the running containers that have to be inspected.
-    pub async fn list(&self) -> Result<Vec<String>, DockerError> {
+    /// Makes the inventory agree with the engine's list.
+    pub async fn list(&self) -> Result<Listed, DockerError> {
         let asked = Instant::now();
         let listed = self.client.list().await?;
         let is_running = |s: &ContainerSummary| {
@@ -103,7 +111,8 @@ impl<'a> Session<'a> {
                 }
             }
         });
-        Ok(running.into_iter().filter(|id| !self.is_complete(id)).collect())
+        let resting = all.into_keys().filter(|id| !running.contains(id)).collect();
+        Ok(Listed { uninspected: running.into_iter().filter(|id| !self.is_complete(id)).collect(), resting })
     }
 
     /// Whether a container was inspected before, and its first process is still the one that it had then.
@@ -117,8 +126,10 @@ impl<'a> Session<'a> {
 
     /// Lists once and inspects all that runs. A container that cannot be inspected runs all the same.
     pub async fn read_all(&self) -> Result<(), DockerError> {
-        let running = self.list().await?;
-        let mut inspections = futures::stream::iter(running).map(|id| self.inspect(id)).buffer_unordered(INSPECTIONS);
+        let Listed { uninspected, resting } = self.list().await?;
+        // A created container may have a process already, which was seen before the engine was asked.
+        self.inventory.update(|state| resting.iter().for_each(|id| state.stop(id, Instant::now())));
+        let mut inspections = futures::stream::iter(uninspected).map(|id| self.inspect(id)).buffer_unordered(INSPECTIONS);
         let mut result = Ok(());
         while let Some(found) = inspections.next().await {
             match found {
@@ -164,6 +175,9 @@ impl<'a> Session<'a> {
     pub fn apply(&self, found: Option<Found>) {
         let Some(Found { mut container, pid }) = found else { return };
         let held = if pid == 0 { None } else { process::inspect(&mut container, pid).ok() };
+        if container.bundle.is_empty() {
+            container.bundle = shim::bundle(pid, &container.runtime.container_id).unwrap_or_default();
+        }
         self.inventory.update(|state| match held {
             Some(held) => state.start(container, held),
             // Over already, or paused on its way: name and image are worth having all the same.
