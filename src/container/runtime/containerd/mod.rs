@@ -11,7 +11,6 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -34,10 +33,9 @@ pub const NAME: &str = CONTAINERD.name;
 pub async fn follow(inventory: Arc<Inventory>, wanted: Containerd, cancel: CancellationToken) {
     let socket = crate::kernel::host_path(&wanted.socket);
     let link = Link::new(&inventory, NAME, &socket);
-    let daemon = Daemon { namespaces: wanted.namespaces };
     tokio::select! {
         () = cancel.cancelled() => {}
-        () = reconnect::run(&daemon, &link) => {}
+        () = reconnect::run(&wanted, &link) => {}
     }
 }
 
@@ -46,8 +44,7 @@ pub async fn follow(inventory: Arc<Inventory>, wanted: Containerd, cancel: Cance
 /// # Errors
 /// When it cannot be reached or gives no usable answer.
 pub async fn list(inventory: &Inventory, wanted: &Containerd) -> Result<(), GrpcError> {
-    let socket: PathBuf = crate::kernel::host_path(&wanted.socket);
-    Session::open(inventory, &socket, &wanted.namespaces).await?.synchronize().await
+    Session::open(inventory, &crate::kernel::host_path(&wanted.socket), wanted).await?.synchronize().await
 }
 
 /// Reads bytes as every message that containerd sends, for the fuzzer, and gives what could be a record.
@@ -60,13 +57,9 @@ pub fn look_at(bytes: &[u8]) -> Vec<Container> {
     wrapped.into_iter().chain(plain).collect()
 }
 
-struct Daemon {
-    namespaces: Vec<String>,
-}
-
-impl Client for Daemon {
+impl Client for Containerd {
     async fn session(&self, link: &Link<'_>) -> String {
-        let connected = async { Session::open(link.inventory, link.socket, &self.namespaces).await?.start().await };
+        let connected = async { Session::open(link.inventory, link.socket, self).await?.start().await };
         match connected.await {
             Ok(mut following) => {
                 link.connected();

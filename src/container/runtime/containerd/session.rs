@@ -13,6 +13,7 @@ use super::book::{Book, First, Ready};
 use super::events::{self, Event, What};
 use crate::container::inventory::Inventory;
 use crate::container::record::Container;
+use crate::container::runtime::Containerd;
 use crate::container::runtime::grpc::{Events, GrpcError};
 
 /// How often everything is compared with containerd's lists, in case an event was missed.
@@ -21,28 +22,29 @@ const RESYNC: Duration = Duration::from_secs(60);
 const FIRST_RESYNC: Duration = Duration::from_secs(1);
 /// How often containerd is asked whether it still lives; its events may be silent for ever.
 const PING: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(10) };
-/// Events kept while the containers are listed.
-const BACKLOG: usize = 65_536;
+/// Most bytes of events kept while the containers are listed, each counted with the room that it takes by itself.
+const BACKLOG: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
+const EVENT: usize = 64;
 /// Docker's namespace. Docker deletes the records of containers that stop and makes them anew at the next start.
 const DOCKERS: &str = "moby";
 
 /// A connection.
 pub(super) struct Session<'a> {
     book: Book<'a>,
-    /// Namespaces that are wanted; all when empty.
-    wanted: &'a [String],
+    wanted: &'a Containerd,
     api: Api,
 }
 
 impl<'a> Session<'a> {
-    pub async fn open(inventory: &'a Inventory, socket: &'a Path, wanted: &'a [String]) -> Result<Self, GrpcError> {
-        Ok(Session { book: Book::new(inventory, socket), wanted, api: Api::connect(socket).await? })
+    /// Connects to `socket`, which is where the wanted one is found from here.
+    pub async fn open(inventory: &'a Inventory, socket: &Path, wanted: &'a Containerd) -> Result<Self, GrpcError> {
+        Ok(Session { book: Book::new(inventory, &wanted.socket), wanted, api: Api::connect(socket).await? })
     }
 
     /// Subscribes to the events, then lists: nothing falls between the two.
     pub async fn start(mut self) -> Result<Following<'a>, GrpcError> {
         let mut events = self.api.events();
-        let mut backlog = VecDeque::new();
+        let (mut backlog, mut room) = (VecDeque::new(), BACKLOG);
         {
             let listing = self.synchronize();
             tokio::pin!(listing);
@@ -50,11 +52,13 @@ impl<'a> Session<'a> {
                 tokio::select! {
                     // The first poll sends the subscription, so it has to come before the listing's.
                     biased;
-                    event = events.next() => backlog.push_back(event.ok_or(GrpcError::EventsEnded)??),
+                    event = events.next() => {
+                        let event = event.ok_or(GrpcError::EventsEnded)??;
+                        let too_much = || GrpcError::TooMuch { doing: "list containers", limit: BACKLOG, what: "bytes of events meanwhile" };
+                        room = room.checked_sub(event.len() + EVENT).ok_or_else(too_much)?;
+                        backlog.push_back(event);
+                    }
                     done = &mut listing => break done?,
-                }
-                if backlog.len() > BACKLOG {
-                    return Err(GrpcError::TooMuch { doing: "list containers", limit: BACKLOG, what: "events meanwhile" });
                 }
             }
         }
@@ -63,7 +67,10 @@ impl<'a> Session<'a> {
 
     /// Makes the inventory agree with containerd's lists.
     pub async fn synchronize(&mut self) -> Result<(), GrpcError> {
-        let namespaces = if self.wanted.is_empty() { self.api.namespaces().await? } else { self.wanted.to_vec() };
+        let namespaces = match self.wanted.namespaces.as_slice() {
+            [] => self.api.namespaces().await?,
+            some => some.to_vec(),
+        };
         let (mut listed, mut running, mut ready, mut kept) = (HashSet::new(), HashSet::new(), Vec::new(), 0);
         for namespace in &namespaces {
             for (item, runs) in self.list(namespace, &mut kept).await? {
@@ -98,7 +105,8 @@ impl<'a> Session<'a> {
 
     async fn handle(&mut self, event: Event) -> Result<(), GrpcError> {
         let Event { namespace, id, what, unix_ns } = event;
-        if !self.wanted.is_empty() && !self.wanted.contains(&namespace) {
+        let wanted = &self.wanted.namespaces;
+        if !wanted.is_empty() && !wanted.contains(&namespace) {
             return Ok(());
         }
         match what {

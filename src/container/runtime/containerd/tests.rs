@@ -295,3 +295,20 @@ async fn garbage_events() {
     cancel.cancel();
     task.await.unwrap();
 }
+
+/// Events that pour in while the containers are listed end the session before they fill the memory.
+#[tokio::test]
+async fn flood_of_events() {
+    let event = envelope("/tasks/exit", TaskExit { container_id: "x".repeat(10_000), id: String::new() });
+    let fake = Fake::start(move |asked| match asked.method.as_str() {
+        "Events/Subscribe" => Act::Repeat(event.clone()),
+        _ => Act::Silence,
+    });
+    let inventory = Inventory::new();
+    let cancel = CancellationToken::new();
+    let task = tokio::spawn(follow(inventory.clone(), wanted(&fake), cancel.clone()));
+    let says = |state: &RuntimeState| matches!(state, RuntimeState::Waiting(reason) if reason.contains("bytes of events meanwhile"));
+    until("waiting", || inventory.runtimes().first().is_some_and(|r| says(&r.state))).await;
+    cancel.cancel();
+    task.await.unwrap();
+}
