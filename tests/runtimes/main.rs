@@ -9,6 +9,8 @@ mod harness;
 mod podman_service;
 
 mod containerd;
+mod cri;
 mod follow;
+mod kubelet;
 mod plain;
 mod podman;

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use crate::kernel::host_path;
+
 /// Folder of the shims' tasks below containerd's state.
 const TASKS: &str = "io.containerd.runtime.v2.task";
 
-/// The bundle, if the state is where it usually is: beside the socket, or in `daemon` there for Docker's own containerd.
+/// The bundle as the host calls it, if the state is where it usually is: beside the socket, or in `daemon` there for Docker's own
+/// containerd.
 pub(super) fn find(socket: &Path, namespace: &str, id: &str) -> Option<String> {
     let beside = socket.parent()?;
     // Both names come from the daemon and become parts of a path.
@@ -13,6 +16,6 @@ pub(super) fn find(socket: &Path, namespace: &str, id: &str) -> Option<String> {
         return None;
     }
     let folders = [beside.to_owned(), beside.join("daemon")];
-    let found = folders.iter().map(|state| state.join(TASKS).join(namespace).join(id)).find(|bundle| bundle.is_dir());
+    let found = folders.iter().map(|state| state.join(TASKS).join(namespace).join(id)).find(|bundle| host_path(bundle).is_dir());
     found.map(|bundle| bundle.to_string_lossy().into_owned())
 }

@@ -1,6 +1,7 @@
 //! containerd by its own API: lists the containers of its namespaces, then follows its events.
 
 mod api;
+mod book;
 mod bundle;
 mod events;
 mod extension;
@@ -9,7 +10,6 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use super::grpc::GrpcError;
 use super::reconnect::{self, Client, Link};
 use super::sockets::CONTAINERD;
 use crate::container::inventory::Inventory;
+use crate::container::record::Container;
 
 /// The name of this runtime.
 pub const NAME: &str = CONTAINERD.name;
@@ -31,10 +32,9 @@ pub const NAME: &str = CONTAINERD.name;
 pub async fn follow(inventory: Arc<Inventory>, wanted: Containerd, cancel: CancellationToken) {
     let socket = crate::kernel::host_path(&wanted.socket);
     let link = Link::new(&inventory, NAME, &socket);
-    let daemon = Daemon { namespaces: wanted.namespaces };
     tokio::select! {
         () = cancel.cancelled() => {}
-        () = reconnect::run(&daemon, &link) => {}
+        () = reconnect::run(&wanted, &link) => {}
     }
 }
 
@@ -43,26 +43,22 @@ pub async fn follow(inventory: Arc<Inventory>, wanted: Containerd, cancel: Cance
 /// # Errors
 /// When it cannot be reached or gives no usable answer.
 pub async fn list(inventory: &Inventory, wanted: &Containerd) -> Result<(), GrpcError> {
-    let socket: PathBuf = crate::kernel::host_path(&wanted.socket);
-    Session::open(inventory, &socket, &wanted.namespaces).await?.synchronize().await
+    Session::open(inventory, &crate::kernel::host_path(&wanted.socket), wanted).await?.synchronize().await
 }
 
-/// Reads bytes as every message that containerd sends. For the fuzzer: whatever they are, this ends in records or in nothing.
-pub fn look_at(bytes: &[u8]) {
+/// Reads bytes as every message that containerd sends, for the fuzzer, and gives what could be a record.
+pub fn look_at(bytes: &[u8]) -> Vec<Container> {
     use super::grpc::wire::Value;
-    let _ = events::read(bytes);
-    let _ = messages::wrapped(bytes).map(|item| item.map(messages::container));
-    let _ = (messages::container(Value::Bytes(bytes)), messages::task(Value::Bytes(bytes)));
+    let _ = (events::read(bytes), messages::task(Value::Bytes(bytes)));
     let _ = (messages::image(Value::Bytes(bytes)), messages::namespace(Value::Bytes(bytes)));
+    let wrapped = messages::wrapped(bytes).ok().flatten().and_then(|item| messages::container(item).ok().flatten());
+    let plain = messages::container(Value::Bytes(bytes)).ok().flatten();
+    wrapped.into_iter().chain(plain).collect()
 }
 
-struct Daemon {
-    namespaces: Vec<String>,
-}
-
-impl Client for Daemon {
+impl Client for Containerd {
     async fn session(&self, link: &Link<'_>) -> String {
-        let connected = async { Session::open(link.inventory, link.socket, &self.namespaces).await?.start().await };
+        let connected = async { Session::open(link.inventory, link.socket, self).await?.start().await };
         match connected.await {
             Ok(mut following) => {
                 link.connected();
