@@ -75,9 +75,10 @@ async fn started_and_removed(engine: &Engine, inventory: &Arc<Inventory>) {
     let id = engine.docker(&["run", "-d", "--name", "web", "-l", "app=web", "--network", "none", "localhost/busybox:1", "sleep", "1000"]);
     let took = until("container in the inventory", SECOND, || find(inventory, "web").is_some()).await;
     println!("in the inventory {took:?} after docker run returned");
-    // The kernel tells of the process, Docker of everything else.
-    let is_complete = |c: Container| c.runtime.container_pid != 0 && !c.runtime.container_image_id.is_empty();
-    until("its record complete", SECOND, || find(inventory, "web").is_some_and(is_complete)).await;
+    until("its record complete", SECOND, || {
+        find(inventory, "web").is_some_and(|c| c.runtime.container_pid != 0 && !c.runtime.container_image_id.is_empty())
+    })
+    .await;
     let web = find(inventory, "web").unwrap();
     let pid = web.runtime.container_pid;
     let link = std::fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap();

@@ -36,6 +36,8 @@ struct head {
 	__u32 length;
 	/* Of the task, or the one it is about. */
 	__u64 cgroup;
+	/* When, on the boot-time clock. */
+	__u64 at;
 };
 
 struct cgroup_record {
@@ -198,6 +200,7 @@ static __always_inline void note_namespace(struct task_struct *task, __u64 cgrou
 	head->netns = BPF_CORE_READ(proxy, net_ns, ns.inum);
 	head->length = 0;
 	head->cgroup = cgroup;
+	head->at = bpf_ktime_get_boot_ns();
 	bpf_ringbuf_submit(head, 0);
 }
 
@@ -219,6 +222,7 @@ static __always_inline void tell_cgroup(__u32 kind, struct cgroup *cgroup, const
 	record->head.mntns = 0;
 	record->head.netns = 0;
 	record->head.cgroup = BPF_CORE_READ(cgroup, kn, id);
+	record->head.at = bpf_ktime_get_boot_ns();
 	length = bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);
 	record->head.length = length > 0 ? length - 1 : 0;
 	bpf_ringbuf_submit(record, 0);
@@ -243,6 +247,7 @@ static __always_inline void tell_runtime(struct task_struct *task, __u64 cgroup)
 	record->head.mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	record->head.netns = 0;
 	record->head.cgroup = cgroup;
+	record->head.at = bpf_ktime_get_boot_ns();
 	record->head.length = length;
 	if (bpf_probe_read_user(record->args, length, (void *)start))
 		record->head.length = 0;

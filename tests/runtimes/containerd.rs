@@ -64,13 +64,16 @@ async fn started_and_removed(containerd: &Containerd, following: &Following) {
     assert!(containerd.remove("gadgetry-one", "web"));
     until("not running any more", SECOND, || following.running("frontend").is_none()).await;
     assert_eq!(following.by_mntns(web.mntns).map(|c| c.runtime.container_id).as_deref(), Some("web"), "late events are still named");
-    until("let go after the grace time", GRACE + 3 * SECOND, || following.by_id("web").is_none()).await;
+    until("let go after the grace time", GRACE + 3 * SECOND, || following.by_id("gadgetry-one/web").is_none()).await;
 }
 
 /// A container is known by name as soon as its record exists, and by its namespaces as soon as its task does: before it is started.
 async fn known_before_it_runs(containerd: &Containerd, following: &Following) {
     containerd.ctr(&["-n", "gadgetry-one", "containers", "create", "localhost/busybox:1", "slow", "sleep", "1000"]);
-    until("a record without a process", SECOND, || following.by_id("slow").is_some_and(|c| c.runtime.container_name == "slow")).await;
+    until("a record without a process", SECOND, || {
+        following.by_id("gadgetry-one/slow").is_some_and(|c| c.runtime.container_name == "slow")
+    })
+    .await;
     assert!(following.running("slow").is_none());
     containerd.ctr(&["-n", "gadgetry-one", "tasks", "start", "-d", "slow"]);
     until("its process", SECOND, || following.running("slow").is_some_and(|c| c.mntns != 0)).await;

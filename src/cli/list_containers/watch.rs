@@ -10,8 +10,10 @@ use super::output::{Event, Events};
 use super::table::Look;
 use super::warnings::{self, Reachability};
 use super::{ListContainers, add_configuration};
+use crate::container::sighting::Wanted;
 use crate::container::{Container, Inventory, runtime};
 use crate::kernel::clock;
+use crate::loader::containers;
 
 /// How long a new container may be without the engine's word on it before it is shown as it is.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -28,7 +30,12 @@ pub(super) async fn run(
     let mut changed = inventory.changed();
     let following = cancel.child_token();
     let _following_ends = following.clone().drop_guard();
-    runtime::follow(&inventory, &args.runtimes.settings(), &following);
+    let settings = args.runtimes.settings();
+    // Without it, or without the right to it, what lives for some milliseconds is told by its engine only.
+    if let Err(error) = containers::watch(&inventory, Wanted { oci: settings.oci, systemd: settings.systemd }, &following) {
+        tracing::debug!(error = &error as &dyn std::error::Error, "the kernel cannot be watched for containers");
+    }
+    runtime::follow(&inventory, &settings, &following);
     let timeout = Duration::from_secs(if args.timeout == 0 { u64::from(u32::MAX) } else { args.timeout });
     let end = tokio::time::sleep(timeout);
     tokio::pin!(end);

@@ -154,7 +154,8 @@ impl State {
         let stale = |s: &Slot| started != 0 && started <= s.finished_ns;
         let old = self.slots.get(key.as_str());
         if old.is_some_and(stale) {
-            return;
+            // It is over already, but what is told of it may be new.
+            return self.register(container);
         }
         let container = match old {
             Some(slot) if container.mntns == 0 => {
@@ -262,12 +263,13 @@ impl State {
         }
     }
 
-    /// Notes that the last process has left a cgroup.
-    pub fn emptied(&mut self, cgroup: u64, now: Instant) {
-        let of_cgroup = |s: &&Slot| s.running && s.entry.container.cgroup_id == cgroup;
-        if let Some(key) = self.slots.values().find(of_cgroup).map(|s| s.entry.container.key()) {
-            self.stop(&key, now);
-        }
+    /// Notes that the last process has left a cgroup, at `unix_ns` (0: unknown). A start that is told of later and is older is old news.
+    pub fn emptied(&mut self, cgroup: u64, unix_ns: i64, now: Instant) {
+        let of_cgroup = |s: &&mut Slot| s.running && s.entry.container.cgroup_id == cgroup;
+        let Some(slot) = self.slots.values_mut().find(of_cgroup) else { return };
+        slot.finished_ns = slot.finished_ns.max(unix_ns);
+        let key = slot.entry.container.key();
+        self.stop(&key, now);
     }
 
     /// Notes that a container was deleted.
@@ -326,14 +328,14 @@ impl State {
         });
         self.dirty |= before != self.slots.len();
         stopped.into_iter().for_each(|container| self.rest(container));
-        self.name_by_id(now);
+        self.name_after_ids(now, false);
         self.tidy_pods();
     }
 
-    /// Names containers after their ids that a runtime told of and that nobody has named for [`PATIENCE`].
-    pub fn name_by_id(&mut self, now: Instant) {
+    /// Names containers after their ids that nobody has named for [`PATIENCE`]: those that a runtime told of, or `all`.
+    pub fn name_after_ids(&mut self, now: Instant, all: bool) {
         let waits = |s: &&Slot| now.saturating_duration_since(s.entry.since) < PATIENCE;
-        let nameless = self.slots.values().filter(|s| s.is_known() && !s.entry.container.is_named() && !waits(s));
+        let nameless = self.slots.values().filter(|s| (all || s.is_known()) && !s.entry.container.is_named() && !waits(s));
         let nameless: Vec<(Container, bool)> = nameless.map(|s| (s.entry.container.clone(), s.running)).collect();
         for (mut container, running) in nameless {
             container.runtime.container_name.clone_from(&container.runtime.container_id);

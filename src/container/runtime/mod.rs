@@ -78,6 +78,6 @@ pub async fn list(inventory: &Arc<Inventory>, settings: &Settings) -> Vec<Unreac
     let asked = engines.iter().map(|engine| async { engine.list(inventory).await.err().map(|reason| engine.unreachable(reason)) });
     let unreachable = futures::future::join_all(asked).await.into_iter().flatten().collect();
     // Nobody else will be heard.
-    inventory.update(|state| state.name_by_id(Instant::now() + PATIENCE));
+    inventory.update(|state| state.name_after_ids(Instant::now() + PATIENCE, true));
     unreachable
 }

@@ -28,7 +28,8 @@ impl Follower {
     /// first events may be wanted. Whoever reads them selects once more.
     pub fn changes(&mut self, now: Instant) -> (Vec<u64>, Vec<u64>) {
         let snapshot = self.inventory.snapshot();
-        if self.generation.replace(snapshot.generation()) == Some(snapshot.generation()) && !std::mem::take(&mut self.undecided) {
+        let undecided = std::mem::take(&mut self.undecided);
+        if self.generation.replace(snapshot.generation()) == Some(snapshot.generation()) && !undecided {
             return (Vec::new(), Vec::new());
         }
         let mut next: HashSet<u64> = HashSet::new();

@@ -29,6 +29,8 @@ pub enum Sighting {
     CgroupEmpty {
         /// Its id.
         id: u64,
+        /// When, in boot-time nanoseconds.
+        at: u64,
     },
     /// A process was seen in a mount namespace that is not the host's and that was not seen before.
     Namespace {

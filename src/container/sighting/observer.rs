@@ -16,8 +16,10 @@ use crate::kernel::{clock, host_path};
 const PREPARED: Duration = Duration::from_secs(60);
 /// Most containers that are waited for.
 const MOST: usize = 4096;
-/// Part of the path of containerd's bundles, behind which come the namespace and the id.
-const CONTAINERD_TASKS: &str = "io.containerd.runtime.v2.task";
+/// Docker's namespace of containerd.
+const DOCKERS: &str = "moby";
+/// How the folder of the path of containerd's bundles begins behind which come the namespace and the id.
+const CONTAINERD_TASKS: &str = "io.containerd.runtime.";
 
 /// What is looked for beside the containers of engines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,9 +63,12 @@ impl Observer {
             }
             Sighting::CgroupRemoved { id } => {
                 self.inventory.cgroups().remove(id, Instant::now());
-                self.inventory.update(|state| state.emptied(id, Instant::now()));
+                self.inventory.update(|state| state.emptied(id, 0, Instant::now()));
             }
-            Sighting::CgroupEmpty { id } => self.inventory.update(|state| state.emptied(id, Instant::now())),
+            Sighting::CgroupEmpty { id, at } => {
+                let unix_ns = clock::boot_to_unix(at) as i64;
+                self.inventory.update(|state| state.emptied(id, unix_ns, Instant::now()));
+            }
             // A runtime inside of a container makes what is a part of that container.
             Sighting::Runtime { mntns, .. } if mntns != process::host_mntns() => {}
             Sighting::Runtime { pid, arguments, .. } => self.prepare(pid, &arguments),
@@ -83,9 +88,12 @@ impl Observer {
             container.runtime.container_name = command.name;
             return self.inventory.update(|state| state.prepare(container));
         }
-        let Some((bundle, config)) = read_bundle(pid, command.bundle.as_deref()) else { return };
-        let mut container = oci::describe(&config).unwrap_or_default();
-        container.namespace = containerd_namespace(&bundle);
+        let Some(bundle) = bundle_of(pid, command.bundle.as_deref()) else { return };
+        let namespace = containerd_namespace(&bundle);
+        // Docker writes nothing into its bundles that tells whose they are.
+        let config = if namespace == DOCKERS { None } else { read_config(pid, &bundle) };
+        let mut container = config.and_then(|config| oci::describe(&config)).unwrap_or_default();
+        container.namespace = namespace;
         container.bundle = bundle.to_string_lossy().into_owned();
         container.runtime.container_id = command.id;
         let plain = container.runtime.runtime_name.is_empty() && container.namespace.is_empty();
@@ -108,9 +116,8 @@ impl Observer {
             let mut container = container.clone();
             let held = entered.fill(&mut container, &self.inventory);
             container.runtime.container_pid = entered.pid;
-            if *plain {
-                container.runtime.container_started_at = clock::unix_now() as i64;
-            }
+            // Until its runtime says it more precisely.
+            container.runtime.container_started_at = clock::unix_now() as i64;
             let (plain, key) = (*plain, container.key());
             self.inventory.update(|state| {
                 state.seen(container, held);
@@ -156,21 +163,27 @@ impl Entered {
     }
 }
 
-/// Where a bundle is and its configuration. Paths are those that the runtime's process sees.
-fn read_bundle(pid: u32, bundle: Option<&Path>) -> Option<(PathBuf, String)> {
-    let process = host_path(Path::new("/proc")).join(pid.to_string());
-    let bundle = match bundle {
-        Some(bundle) if bundle.is_absolute() => bundle.to_owned(),
-        relative => std::fs::read_link(process.join("cwd")).ok()?.join(relative.unwrap_or(Path::new("."))),
-    };
-    let seen = process.join("root").join(bundle.strip_prefix("/").ok()?);
+/// Where a bundle is, as the runtime's process sees it.
+fn bundle_of(pid: u32, told: Option<&Path>) -> Option<PathBuf> {
+    match told {
+        Some(bundle) if bundle.is_absolute() => Some(bundle.to_owned()),
+        relative => Some(std::fs::read_link(process_folder(pid).join("cwd")).ok()?.join(relative.unwrap_or(Path::new(".")))),
+    }
+}
+
+/// The configuration in a bundle.
+fn read_config(pid: u32, bundle: &Path) -> Option<String> {
+    let seen = process_folder(pid).join("root").join(bundle.strip_prefix("/").ok()?);
     // The process may be over already.
-    let config = oci::config_text(&seen).or_else(|_| oci::config_text(&host_path(&bundle)));
-    Some((bundle, config.ok()?))
+    oci::config_text(&seen).or_else(|_| oci::config_text(&host_path(bundle))).ok()
+}
+
+fn process_folder(pid: u32) -> PathBuf {
+    host_path(Path::new("/proc")).join(pid.to_string())
 }
 
 /// The namespace of containerd whose bundle this is; empty for others.
 fn containerd_namespace(bundle: &Path) -> String {
-    let mut parts = bundle.iter().map(|part| part.to_string_lossy()).skip_while(|part| part != CONTAINERD_TASKS).skip(1);
+    let mut parts = bundle.iter().map(|part| part.to_string_lossy()).skip_while(|part| !part.starts_with(CONTAINERD_TASKS)).skip(1);
     parts.next().map(|namespace| namespace.into_owned()).unwrap_or_default()
 }

@@ -60,7 +60,7 @@ fn engines_containers_are_told_by_cgroup() {
     inventory.update(|state| state.register(told));
     let container = found(&inventory, 500).unwrap();
     assert_eq!((container.runtime.container_name.as_str(), container.cgroup_id), ("web", 7));
-    observer.observe(Sighting::CgroupEmpty { id: 7 });
+    observer.observe(Sighting::CgroupEmpty { id: 7, at: 1 });
     assert_eq!((inventory.stats().running, found(&inventory, 500).is_some()), (0, true));
 }
 
@@ -144,7 +144,7 @@ fn units_of_systemd() {
         }
         let names: Vec<String> = inventory.snapshot().running().map(|c| c.runtime.container_name.clone()).collect();
         assert_eq!(names, if wanted { vec!["ssh.service".to_owned()] } else { Vec::new() });
-        observer.observe(Sighting::CgroupEmpty { id: 1 });
+        observer.observe(Sighting::CgroupEmpty { id: 1, at: 1 });
         assert_eq!(inventory.snapshot().running().count(), 0);
     }
 }

@@ -3,7 +3,7 @@
 use crate::container::sighting::Sighting;
 
 /// Bytes of `struct head`.
-const HEAD: usize = 32;
+const HEAD: usize = 40;
 
 const CGROUP_MADE: u32 = 1;
 const CGROUP_REMOVED: u32 = 2;
@@ -18,12 +18,13 @@ pub fn sighting(record: &[u8]) -> Option<Sighting> {
     let word = |at: usize| head.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_ne_bytes);
     let (kind, pid, parent) = (word(0)?, word(4)?, word(8)?);
     let (mntns, netns, length) = (u64::from(word(12)?), u64::from(word(16)?), word(20)? as usize);
-    let cgroup = u64::from_ne_bytes(head.get(24..HEAD)?.try_into().ok()?);
+    let long = |at: usize| head.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_ne_bytes);
+    let (cgroup, at) = (long(24)?, long(32)?);
     let text = text.get(..length.min(text.len()))?;
     Some(match kind {
         CGROUP_MADE => Sighting::CgroupMade { id: cgroup, path: String::from_utf8_lossy(text).into_owned() },
         CGROUP_REMOVED => Sighting::CgroupRemoved { id: cgroup },
-        CGROUP_EMPTY => Sighting::CgroupEmpty { id: cgroup },
+        CGROUP_EMPTY => Sighting::CgroupEmpty { id: cgroup, at },
         NAMESPACE_SEEN | NAMESPACE_SETTLED => Sighting::Namespace { mntns, netns, pid, parent, cgroup, settled: kind == NAMESPACE_SETTLED },
         RUNTIME_STARTED => Sighting::Runtime { pid, mntns, arguments: text.to_vec() },
         _ => return None,

@@ -99,6 +99,7 @@ fn record(kind: u32, length: u32, text: &[u8]) -> Vec<u8> {
     let words = [kind, 42, 41, 500, 501, length];
     let mut record: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     record.extend(7u64.to_ne_bytes());
+    record.extend(99u64.to_ne_bytes());
     record.extend(text);
     record
 }
@@ -108,6 +109,7 @@ fn record(kind: u32, length: u32, text: &[u8]) -> Vec<u8> {
 fn records() {
     assert_eq!(sighting(&record(1, 4, b"/a/bXXX")), Some(Sighting::CgroupMade { id: 7, path: "/a/b".to_owned() }));
     assert_eq!(sighting(&record(2, 0, b"")), Some(Sighting::CgroupRemoved { id: 7 }));
+    assert_eq!(sighting(&record(3, 0, b"")), Some(Sighting::CgroupEmpty { id: 7, at: 99 }));
     let namespace = |settled| Sighting::Namespace { mntns: 500, netns: 501, pid: 42, parent: 41, cgroup: 7, settled };
     assert_eq!((sighting(&record(4, 0, b"")), sighting(&record(5, 0, b""))), (Some(namespace(false)), Some(namespace(true))));
     let runtime = Sighting::Runtime { pid: 42, mntns: 500, arguments: b"runc".to_vec() };
