@@ -7,17 +7,28 @@ use gadgetry::container::runtime::{self, Settings};
 
 use crate::engine::Engine;
 use crate::follow::{Following, SECOND, list, namespace, running, until};
-use crate::harness::Containerd;
+use crate::harness::{Containerd, Version};
 
 fn settings(containerd: &Containerd, namespaces: &[&str]) -> Settings {
     let namespaces = namespaces.iter().map(|n| (*n).to_owned()).collect();
     Settings { containerd: Some(runtime::Containerd { socket: containerd.socket(), namespaces }), ..Settings::default() }
 }
 
-/// Plain containers of `ctr`, from a containerd that comes late and is restarted: see the functions.
+/// Plain containers of containerd 1.6: see [`containers_of_all_namespaces`].
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn containers_of_all_namespaces() {
-    let Some(mut containerd) = Containerd::prepare("containerd") else { return };
+async fn containers_of_containerd_1_6() {
+    containers_of_all_namespaces(Version::Installed).await;
+}
+
+/// Plain containers of containerd 2: see [`containers_of_all_namespaces`].
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn containers_of_containerd_2() {
+    containers_of_all_namespaces(Version::Cached("containerd-2")).await;
+}
+
+/// Containers of `ctr`, from a containerd that comes late, is restarted and hangs: see the functions.
+async fn containers_of_all_namespaces(version: Version) {
+    let Some(mut containerd) = Containerd::prepare_version("containerd", version) else { return };
     let following = Following::start(&settings(&containerd, &[]));
     until("waiting status", SECOND, || following.waiting()).await;
     containerd.start();
@@ -132,7 +143,7 @@ async fn hanging(containerd: &Containerd, following: &Following) {
     let signal =
         |name: &str| assert!(std::process::Command::new("kill").args([name, &containerd.pid().to_string()]).status().unwrap().success());
     signal("-STOP");
-    let took = until("a hanging daemon noticed", 20 * SECOND, || following.waiting()).await;
+    let took = until("a hanging daemon noticed", 30 * SECOND, || following.waiting()).await;
     signal("-CONT");
     println!("hanging daemon noticed after {took:?}: {:?}", following.state());
     until("connection after a hang", 10 * SECOND, || following.connected()).await;
@@ -153,5 +164,5 @@ async fn containers_of_dockers_own_containerd() {
     assert_eq!(web.mntns, namespace(web.runtime.container_pid, "mnt"));
     assert!(web.bundle.ends_with(&format!("moby/{id}")), "{}", web.bundle);
     engine.docker(&["rm", "-f", "web"]);
-    until("its end", SECOND, || following.inventory.snapshot().running().next().is_none()).await;
+    until("its end", SECOND, || !following.runs(&id)).await;
 }

@@ -33,6 +33,11 @@ impl Following {
         snapshot.by_id(id).and_then(|entry| snapshot.container(entry)).cloned()
     }
 
+    /// Whether the container of an id runs.
+    pub fn runs(&self, id: &str) -> bool {
+        self.inventory.snapshot().running().any(|c| c.runtime.container_id == id)
+    }
+
     /// The container that events of a mount namespace are named after.
     pub fn by_mntns(&self, mntns: u64) -> Option<Container> {
         let snapshot = self.inventory.snapshot();

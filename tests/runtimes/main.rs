@@ -7,4 +7,6 @@ mod engine;
 mod harness;
 
 mod containerd;
+mod cri;
 mod follow;
+mod kubelet;

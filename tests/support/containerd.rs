@@ -5,8 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Which containerd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// The one on PATH, of Debian 12.
+    Installed,
+    /// One of another Debian that `install.sh` has put into the cache under this name.
+    Cached(&'static str),
+}
+
 /// See the module.
 pub struct Containerd {
+    /// Folder of its programs, before all others.
+    path: std::ffi::OsString,
     /// Images, snapshots, configuration.
     dir: PathBuf,
     /// State and socket; short, because shims make sockets below it.
@@ -15,9 +26,24 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    /// Prepares folders, configuration and the test images. `None`, with the reason printed, where containerd cannot run.
+    /// Prepares the installed containerd: folders, configuration and the test images. `None`, with the reason printed, where it cannot run.
     pub fn prepare(name: &str) -> Option<Self> {
-        for tool in ["containerd", "ctr", "runc", "busybox", "gcc"] {
+        Containerd::prepare_version(name, Version::Installed)
+    }
+
+    /// As [`Containerd::prepare`], for any version.
+    pub fn prepare_version(name: &str, version: Version) -> Option<Self> {
+        let mut path = std::env::var_os("PATH").unwrap_or_default();
+        if let Version::Cached(folder) = version {
+            let cache = std::env::var_os("GADGETRY_CACHE").unwrap_or_else(|| "/var/cache/gadgetry".into());
+            let programs = Path::new(&cache).join(folder).join("usr/bin");
+            if !programs.join("containerd").is_file() {
+                println!("SKIPPED {name}: no {} (tests/support/install.sh test)", programs.display());
+                return None;
+            }
+            path = std::env::join_paths(std::iter::once(programs).chain(std::env::split_paths(&path))).expect("PATH");
+        }
+        for tool in ["containerd", "ctr", "runc", "unshare", "busybox", "gcc"] {
             if !on_path(tool) {
                 println!("SKIPPED {name}: no {tool} on PATH (apt-get install containerd runc busybox-static gcc)");
                 return None;
@@ -35,8 +61,9 @@ impl Containerd {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/mkimage.sh");
         let made = Command::new("bash").arg(script).arg(dir.join("images.tar")).status().expect("mkimage.sh");
         assert!(made.success(), "mkimage.sh failed");
-        let containerd = Containerd { dir, run, process: None };
+        let containerd = Containerd { path, dir, run, process: None };
         std::fs::write(containerd.dir.join("config.toml"), containerd.config()).expect("config.toml");
+        std::fs::write(containerd.dir.join("cni/10-bridge.conflist"), containerd.network()).expect("network configuration");
         Some(containerd)
     }
 
@@ -49,6 +76,15 @@ impl Containerd {
             dir = self.dir.display(),
             run = self.run.display(),
             socket = self.socket().display(),
+        )
+    }
+
+    /// Pods are connected by a bridge, which is made in the network namespace of containerd.
+    fn network(&self) -> String {
+        format!(
+            r#"{{"cniVersion": "0.4.0", "name": "gadgetry", "plugins": [{{"type": "bridge", "bridge": "pods", "isGateway": true, "ipMasq": false,
+            "ipam": {{"type": "host-local", "dataDir": "{}/addresses", "ranges": [[{{"subnet": "10.88.0.0/24"}}]]}}}}]}}"#,
+            self.dir.display()
         )
     }
 
@@ -65,8 +101,10 @@ impl Containerd {
     /// Starts it and waits until it answers.
     pub fn start(&mut self) {
         let log = std::fs::File::options().create(true).append(true).open(self.dir.join("containerd.log")).expect("log");
-        let child = Command::new("containerd")
-            .arg("-c")
+        // In a network namespace of its own: nothing of the host's network is touched.
+        let child = self
+            .command("unshare")
+            .args(["--net", "containerd", "-c"])
             .arg(self.dir.join("config.toml"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -134,7 +172,15 @@ impl Containerd {
     fn try_ctr(&self, args: &[&str]) -> std::process::Output {
         let socket = self.socket();
         let address = ["-a", socket.to_str().expect("path"), "--connect-timeout", "2s"];
-        Command::new("ctr").args(address).args(args).stdin(Stdio::null()).output().expect("ctr")
+        self.command("ctr").args(address).args(args).stdin(Stdio::null()).output().expect("ctr")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        // Looked up here: a new process's PATH says nothing about where its own program is found.
+        let found = std::env::split_paths(&self.path).map(|folder| folder.join(program)).find(|file| file.is_file());
+        let mut command = Command::new(found.expect("program on PATH"));
+        command.env("PATH", &self.path);
+        command
     }
 
     fn words(&self, args: &[&str]) -> Vec<String> {
@@ -154,8 +200,10 @@ impl Containerd {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
-        if self.process.is_none() {
-            self.start();
+        match &self.process {
+            None => self.start(),
+            // A test may have stopped it to see what follows.
+            Some(child) => drop(Command::new("kill").args(["-CONT", &child.id().to_string()]).status()),
         }
         for namespace in self.words(&["namespaces", "ls", "-q"]) {
             for container in self.words(&["-n", &namespace, "containers", "ls", "-q"]) {
@@ -168,6 +216,14 @@ impl Drop for Containerd {
         }
         self.stop();
         self.unmount();
+        // Pods that a failed test has left are over by now.
+        for folder in cgroups("/kubepods/besteffort") {
+            let ours = format!("pod{}-", std::process::id());
+            let pods = std::fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+            for pod in pods.filter(|pod| pod.file_name().to_string_lossy().starts_with(&ours)) {
+                let _ = std::fs::remove_dir(pod.path());
+            }
+        }
         let _ = std::fs::remove_dir_all(&self.run);
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.dir);

@@ -7,9 +7,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${GADGETRY_CACHE:-/var/cache/gadgetry}
 
 build=(clang-16 llvm-16 make gcc libc6-dev)
-test=(clang-14 clang-19 g++ docker.io containerd runc iptables prometheus busybox-static python3-venv procps curl xz-utils
+test=(clang-14 clang-19 g++ docker.io containerd runc containernetworking-plugins iptables prometheus busybox-static python3-venv procps curl xz-utils
     docker-registry skopeo apache2-utils openssl bpftool
-    golang-1.19-go rsync jq dpkg-dev etcd-server containernetworking-plugins iproute2)
+    golang-1.19-go rsync jq dpkg-dev etcd-server iproute2)
 
 case "${1:-}" in
 build) want=("${build[@]}") ;;
@@ -85,6 +85,11 @@ fetch_newer_image_tools() {
     DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" sid "$1" cosign notation
 }
 
+# Debian 12 has containerd 1.6; these speak another generation of its protocols each.
+fetch_containerd() {
+    DEBFETCH_STATE="$(dirname "$1")/debfetch" "$2/debfetch.sh" "$3" "$1" containerd
+}
+
 # fetch_kernel FOLDER HERE SUITE PATTERN: the newest kernel of a suite whose package's name matches; only its image is kept, and the
 # modules that containers' networks and file systems need.
 fetch_kernel() {
@@ -132,6 +137,8 @@ if [ "$1" = test ]; then
     cached prometheus-3 usr/bin/prometheus fetch_prometheus_3
     cached image-tools usr/bin/cosign fetch_image_tools
     cached newer-image-tools usr/bin/notation fetch_newer_image_tools
+    cached containerd-1.7 usr/bin/containerd fetch_containerd trixie
+    cached containerd-2 usr/bin/containerd fetch_containerd sid
     cached kernel-5.10 modules/overlay.ko fetch_kernel bullseye '^linux-image-5\.10\.0-[0-9]+-cloud-amd64$'
     cached kernel-6.1 modules/overlay.ko fetch_kernel bookworm-security '^linux-image-6\.1\.0-[0-9]+-cloud-amd64$'
     cached kernel-6.12 modules/overlay.ko fetch_kernel bookworm-security '^linux-image-6\.12\.[0-9]+.deb12-cloud-amd64$'

@@ -13,7 +13,7 @@ use crate::container::runtime::grpc::{Call, Channel, Events, GrpcError};
 
 /// Most namespaces that are followed.
 const NAMESPACE_LIMIT: usize = 4096;
-/// Most bytes of labels and names kept of one listing.
+/// Most bytes of labels and names kept of a listing of all namespaces.
 const KEPT_LIMIT: usize = 128 << 20;
 
 /// A daemon that accepted a connection.
@@ -49,15 +49,15 @@ impl Api {
         Ok(names)
     }
 
-    /// The containers of a namespace, running or not.
-    pub async fn containers(&self, namespace: &str) -> Result<Vec<Container>, GrpcError> {
+    /// The containers of a namespace, running or not. `kept` counts the bytes of those of all namespaces.
+    pub async fn containers(&self, namespace: &str, kept: &mut usize) -> Result<Vec<Container>, GrpcError> {
         let doing = "list containers";
-        let (mut all, mut kept) = (Vec::new(), 0);
+        let mut all = Vec::new();
         let mut each = |item: messages::Item<'_>| {
             if let Some(container) = messages::container(item)? {
-                kept += bounds::weight(&container);
+                *kept += bounds::weight(&container);
                 // What is too much is not kept; it is an error below.
-                if kept <= KEPT_LIMIT {
+                if *kept <= KEPT_LIMIT {
                     all.push(container);
                 }
             }
@@ -72,7 +72,7 @@ impl Api {
             }
             listed => listed?,
         }
-        if kept > KEPT_LIMIT {
+        if *kept > KEPT_LIMIT {
             return Err(GrpcError::TooMuch { doing, limit: KEPT_LIMIT, what: "bytes of labels" });
         }
         Ok(all)

@@ -1,6 +1,7 @@
 //! containerd by its own API: lists the containers of its namespaces, then follows its events.
 
 mod api;
+mod book;
 mod bundle;
 mod events;
 mod extension;
@@ -22,6 +23,7 @@ use super::grpc::GrpcError;
 use super::reconnect::{self, Client, Link};
 use super::sockets::CONTAINERD;
 use crate::container::inventory::Inventory;
+use crate::container::record::Container;
 
 /// The name of this runtime.
 pub const NAME: &str = CONTAINERD.name;
@@ -48,13 +50,14 @@ pub async fn list(inventory: &Inventory, wanted: &Containerd) -> Result<(), Grpc
     Session::open(inventory, &socket, &wanted.namespaces).await?.synchronize().await
 }
 
-/// Reads bytes as every message that containerd sends. For the fuzzer: whatever they are, this ends in records or in nothing.
-pub fn look_at(bytes: &[u8]) {
+/// Reads bytes as every message that containerd sends, for the fuzzer, and gives what could be a record.
+pub fn look_at(bytes: &[u8]) -> Vec<Container> {
     use super::grpc::wire::Value;
-    let _ = events::read(bytes);
-    let _ = messages::wrapped(bytes).map(|item| item.map(messages::container));
-    let _ = (messages::container(Value::Bytes(bytes)), messages::task(Value::Bytes(bytes)));
+    let _ = (events::read(bytes), messages::task(Value::Bytes(bytes)));
     let _ = (messages::image(Value::Bytes(bytes)), messages::namespace(Value::Bytes(bytes)));
+    let wrapped = messages::wrapped(bytes).ok().flatten().and_then(|item| messages::container(item).ok().flatten());
+    let plain = messages::container(Value::Bytes(bytes)).ok().flatten();
+    wrapped.into_iter().chain(plain).collect()
 }
 
 struct Daemon {

@@ -1,22 +1,19 @@
 //! One connection to containerd: from the first listing to the end of its event stream.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::StreamExt;
 
+use super::NAME;
 use super::api::Api;
+use super::book::{Book, First, Ready};
 use super::events::{self, Event, What};
-use super::ids::Ids;
-use super::{NAME, bundle};
 use crate::container::inventory::Inventory;
-use crate::container::process;
 use crate::container::record::Container;
 use crate::container::runtime::grpc::{Events, GrpcError};
-use crate::kernel::procfs;
 
 /// How often everything is compared with containerd's lists, in case an event was missed.
 const RESYNC: Duration = Duration::from_secs(60);
@@ -29,35 +26,17 @@ const BACKLOG: usize = 65_536;
 /// Docker's namespace. Docker deletes the records of containers that stop and makes them anew at the next start.
 const DOCKERS: &str = "moby";
 
-/// A process of a container that is about to be written to the inventory.
-struct First {
-    pid: u32,
-    /// When it was started, in nanoseconds since the Unix epoch; 0 when nobody told.
-    unix_ns: i64,
-    /// Folder of its bundle; empty when nobody told.
-    bundle: String,
-}
-
-/// A container that is ready for the inventory.
-struct Ready {
-    container: Container,
-    /// Whether it runs, and what keeps its mount namespace.
-    held: Option<Option<OwnedFd>>,
-}
-
 /// A connection.
 pub(super) struct Session<'a> {
-    inventory: &'a Inventory,
-    socket: &'a Path,
+    book: Book<'a>,
     /// Namespaces that are wanted; all when empty.
     wanted: &'a [String],
     api: Api,
-    ids: Ids,
 }
 
 impl<'a> Session<'a> {
     pub async fn open(inventory: &'a Inventory, socket: &'a Path, wanted: &'a [String]) -> Result<Self, GrpcError> {
-        Ok(Session { inventory, socket, wanted, api: Api::connect(socket).await?, ids: Ids::default() })
+        Ok(Session { book: Book::new(inventory, socket), wanted, api: Api::connect(socket).await? })
     }
 
     /// Subscribes to the events, then lists: nothing falls between the two.
@@ -85,69 +64,36 @@ impl<'a> Session<'a> {
     /// Makes the inventory agree with containerd's lists.
     pub async fn synchronize(&mut self) -> Result<(), GrpcError> {
         let namespaces = if self.wanted.is_empty() { self.api.namespaces().await? } else { self.wanted.to_vec() };
-        let (mut listed, mut running, mut ready) = (HashSet::new(), HashSet::new(), Vec::new());
+        let (mut listed, mut running, mut ready, mut kept) = (HashSet::new(), HashSet::new(), Vec::new(), 0);
         for namespace in &namespaces {
-            let digests = self.api.images(namespace).await?;
-            let containers = self.api.containers(namespace).await?;
-            let tasks = self.api.tasks(namespace).await?.into_iter().filter(|task| !task.stopped);
-            let tasks: HashMap<String, u32> = tasks.map(|task| (task.id, task.pid)).collect();
-            for mut container in containers {
-                let task = tasks.get(&container.runtime.container_id).copied();
-                let digest = digests.get(&container.runtime.container_image_name).cloned().unwrap_or_default();
-                container.runtime.container_image_digest = digest;
-                let item = self.prepare(namespace, container, task.map(|pid| First { pid, unix_ns: 0, bundle: String::new() }));
+            for (item, runs) in self.list(namespace, &mut kept).await? {
                 listed.insert(item.container.runtime.container_id.clone());
-                if task.is_some() {
+                if runs {
                     running.insert(item.container.runtime.container_id.clone());
                 }
                 ready.push(item);
             }
         }
-        self.ids.retain(|id| listed.contains(id));
-        let now = Instant::now();
-        self.inventory.update(|state| state.retain(NAME, &listed, &running, now));
-        self.write(ready);
+        self.book.retain_ids(|id| listed.contains(id));
+        self.book.inventory.update(|state| state.retain(NAME, &listed, &running, Instant::now()));
+        self.book.write(ready);
         Ok(())
     }
 
-    /// Completes a record by what is known of its first process.
-    fn prepare(&mut self, namespace: &str, mut container: Container, first: Option<First>) -> Ready {
-        let id = container.runtime.container_id.clone();
-        container.runtime.container_id = self.ids.of(namespace, &id);
-        let told = first.as_ref().map(|first| first.bundle.clone()).filter(|bundle| !bundle.is_empty());
-        container.bundle = told.or_else(|| bundle::find(self.socket, namespace, &id)).unwrap_or_default();
-        let Some(First { pid, unix_ns, .. }) = first.filter(|first| first.pid != 0) else { return Ready { container, held: None } };
-        let Ok(held) = process::inspect(&mut container, pid) else { return Ready { container, held: None } };
-        container.runtime.container_started_at = match unix_ns {
-            0 => self.started_at(&container).or_else(|| procfs::started_at(pid).ok()).unwrap_or(0),
-            told => told,
+    /// The containers of a namespace, and whether each runs.
+    async fn list(&mut self, namespace: &str, kept: &mut usize) -> Result<Vec<(Ready, bool)>, GrpcError> {
+        let digests = self.api.images(namespace).await?;
+        let containers = self.api.containers(namespace, kept).await?;
+        let tasks = self.api.tasks(namespace).await?.into_iter().filter(|task| !task.stopped);
+        let tasks: HashMap<String, u32> = tasks.map(|task| (task.id, task.pid)).collect();
+        let complete = |mut container: Container| {
+            let digest = digests.get(&container.runtime.container_image_name).cloned().unwrap_or_default();
+            container.runtime.container_image_digest = digest;
+            let pid = tasks.get(&container.runtime.container_id).copied();
+            let first = pid.map(|pid| First { pid, unix_ns: 0, bundle: String::new() });
+            (self.book.prepare(namespace, container, first), pid.is_some())
         };
-        Ready { container, held: Some(held) }
-    }
-
-    /// When the inventory thinks that this very process was started.
-    fn started_at(&self, container: &Container) -> Option<i64> {
-        let known = self.known(&container.runtime.container_id)?;
-        let same = known.runtime.container_pid == container.runtime.container_pid && known.mntns == container.mntns;
-        Some(known.runtime.container_started_at).filter(|ns| same && *ns != 0)
-    }
-
-    fn known(&self, id: &str) -> Option<Container> {
-        let snapshot = self.inventory.snapshot();
-        snapshot.by_id(id).and_then(|entry| snapshot.container(entry)).cloned()
-    }
-
-    /// Writes containers to the inventory, all in one change.
-    fn write(&self, ready: Vec<Ready>) {
-        self.inventory.update(|state| {
-            for Ready { container, held } in ready {
-                match held {
-                    Some(held) => state.start(container, held),
-                    // Not started yet, or over already: name and image are worth having all the same.
-                    None => state.register(container),
-                }
-            }
-        });
+        Ok(containers.into_iter().map(complete).collect())
     }
 
     async fn handle(&mut self, event: Event) -> Result<(), GrpcError> {
@@ -155,25 +101,16 @@ impl<'a> Session<'a> {
         if !self.wanted.is_empty() && !self.wanted.contains(&namespace) {
             return Ok(());
         }
-        let now = Instant::now();
         match what {
             What::Recorded => {
                 // A record may change while the container runs: nerdctl keeps names there.
-                let key = self.ids.of(&namespace, &id);
-                let known = self.known(&key).filter(|known| known.runtime.container_pid != 0);
-                let first = known.map(|known| First { pid: known.runtime.container_pid, unix_ns: 0, bundle: known.bundle });
+                let first = self.book.process_of(&namespace, &id);
                 self.look_up(&namespace, &id, first).await?;
             }
             What::Running { pid, bundle } => self.look_up(&namespace, &id, Some(First { pid, unix_ns, bundle })).await?,
-            What::Ended => {
-                let key = self.ids.of(&namespace, &id);
-                self.inventory.update(|state| state.end(&key, unix_ns, now));
-            }
+            What::Ended => self.book.end(&namespace, &id, unix_ns),
             What::Deleted if namespace == DOCKERS => {}
-            What::Deleted => {
-                let key = self.ids.release(&namespace, &id);
-                self.inventory.update(|state| state.forget(&key, now));
-            }
+            What::Deleted => self.book.forget(&namespace, &id),
         }
         Ok(())
     }
@@ -192,8 +129,8 @@ impl<'a> Session<'a> {
             let digest = self.api.digest(namespace, &container.runtime.container_image_name).await;
             container.runtime.container_image_digest = digest;
         }
-        let ready = self.prepare(namespace, container, first);
-        self.write(vec![ready]);
+        let ready = self.book.prepare(namespace, container, first);
+        self.book.write(vec![ready]);
         Ok(())
     }
 }
@@ -230,7 +167,11 @@ impl Following<'_> {
                     }
                 }
                 _ = ping.tick() => session.api.ping().await?,
-                _ = resync.tick() => session.synchronize().await?,
+                _ = resync.tick() => {
+                    // Listings may take long; whether anybody is there is to be known sooner.
+                    session.api.ping().await?;
+                    session.synchronize().await?;
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ pub(super) fn container(kind: Kind, told: &Told, pod: Option<&Container>, image:
     container.runtime.runtime_name = kind.name.to_owned();
     container.runtime.container_id.clone_from(&told.id);
     container.runtime.container_name = match kind.synthetic {
-        true => format!("k8s_{}_{}_{}_{}_{}", k8s.container_name, k8s.pod_name, k8s.namespace, k8s.pod_uid, told.attempt),
+        true => bounds::text(&format!("k8s_{}_{}_{}_{}_{}", k8s.container_name, k8s.pod_name, k8s.namespace, k8s.pod_uid, told.attempt)),
         false => k8s.container_name.clone(),
     };
     container.k8s = k8s;

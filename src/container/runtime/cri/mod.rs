@@ -20,6 +20,7 @@ use super::grpc::GrpcError;
 use super::reconnect::{self, Client, Link};
 use super::sockets::{CONTAINERD as CONTAINERD_SOCKET, CRIO as CRIO_SOCKET, DOCKER as DOCKER_SOCKET};
 use crate::container::inventory::Inventory;
+use crate::container::record::Container;
 
 /// A runtime that is spoken to by CRI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,15 +58,17 @@ pub async fn list(inventory: &Inventory, kind: Kind, socket: &Path) -> Result<()
     Session::open(inventory, &crate::kernel::host_path(socket), kind).await?.settle().await
 }
 
-/// Reads bytes as every message that a runtime sends. For the fuzzer: whatever they are, this ends in records or in nothing.
-pub fn look_at(bytes: &[u8]) {
+/// Reads bytes as every message that a runtime sends, for the fuzzer, and gives what could be a record.
+pub fn look_at(bytes: &[u8]) -> Vec<Container> {
     use super::grpc::wire::Value;
-    let pod = messages::sandbox_answer(bytes).ok().flatten().and_then(|sandbox| convert::sandbox(CRIO, &sandbox));
-    let listed = messages::container(Value::Bytes(bytes)).ok();
-    for told in [messages::status_answer(bytes).ok().flatten(), listed].into_iter().flatten() {
-        let _ = convert::container(CRIO, &told, pod.as_ref(), messages::image_answer(bytes).unwrap_or_default());
+    let _ = (messages::version(bytes), messages::event(bytes));
+    let pods = [messages::sandbox_answer(bytes).ok().flatten(), messages::sandbox(Value::Bytes(bytes), false).ok()];
+    let mut records: Vec<Container> = pods.iter().flatten().filter_map(|pod| convert::sandbox(CRIO, pod)).collect();
+    for told in [messages::status_answer(bytes).ok().flatten(), messages::container(Value::Bytes(bytes)).ok()].into_iter().flatten() {
+        let image = messages::image_answer(bytes).unwrap_or_default();
+        records.extend(convert::container(CRIO, &told, records.first(), image));
     }
-    let _ = (messages::version(bytes), messages::event(bytes), messages::sandbox(Value::Bytes(bytes), false));
+    records
 }
 
 impl Client for Kind {

@@ -217,12 +217,13 @@ impl<'a> Session<'a> {
     /// Writes a record, with its process if that can be looked at; whether it could.
     fn write(&self, mut record: Container, pid: u32, running: bool) -> bool {
         let held: Option<Option<OwnedFd>> = if pid == 0 { None } else { process::inspect(&mut record, pid).ok() };
-        // cri-dockerd does not tell the process, so the runtime's word is all there is.
+        // cri-dockerd does not tell the process: then the kernel has, or the runtime's word is all there is.
         let told = pid == 0 && running;
         let done = held.is_some() || told;
+        let seen = self.inventory.snapshot().running().any(|c| c.runtime.container_id == record.runtime.container_id);
         self.inventory.update(|state| match held {
             Some(held) => state.start(record, held),
-            None if told => state.start(record, None),
+            None if told && !seen => state.start(record, None),
             None => state.register(record),
         });
         done

@@ -3,6 +3,8 @@
 mod codec;
 mod error;
 #[cfg(test)]
+pub(super) mod fixture;
+#[cfg(test)]
 mod tests;
 mod transport;
 pub(super) mod wire;
