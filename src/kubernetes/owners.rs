@@ -125,7 +125,7 @@ impl Climber<'_> {
         if self.forbidden.get(resource).is_some_and(|until| Instant::now() < *until) {
             return None;
         }
-        let asked: Result<Controller, _> = self.client.get(&format!("read {resource}"), &path(namespace, owner, resource)).await;
+        let asked: Result<Controller, _> = self.client.get(&format!("get {resource}"), &path(namespace, owner, resource)).await;
         let parent = match asked {
             // Another one of the same name is not the one that is meant.
             Ok(controller) if controller.metadata.uid != owner.uid => None,
@@ -137,7 +137,7 @@ impl Climber<'_> {
             }
         };
         self.forbidden.remove(resource);
-        self.reporter.problem(resource, None);
+        self.reporter.solved(resource);
         if self.parents.len() >= MAX_CACHED {
             self.parents.clear();
         }
@@ -148,7 +148,7 @@ impl Climber<'_> {
     fn refused(&mut self, resource: &'static str, error: &KubernetesError) {
         if error.is_forbidden() {
             self.forbidden.insert(resource, Instant::now() + self.again);
-            self.reporter.problem(resource, Some(format!("the permission to get {resource} is missing: {}", error.full())));
+            self.reporter.problem(resource, error);
         }
     }
 }

@@ -86,32 +86,31 @@ impl Reporter {
         match &mut kept.status.state {
             KubernetesState::Waiting(before) => *before = reason,
             _ => {
-                tracing::warn!(
-                    url = kept.status.url,
-                    error = reason,
-                    "the API server does not tell of pods, what is known of them is kept"
-                );
+                let url = Some(&kept.status.url).filter(|url| !url.is_empty());
+                tracing::warn!(url, error = reason, "the API server does not tell of pods, what is known of them is kept");
                 kept.enter(KubernetesState::Waiting(reason));
             }
         }
     }
 
-    /// Notes that there is something that it does not tell, or that it does again.
-    pub fn problem(&self, what: &'static str, problem: Option<String>) {
+    /// Notes that there is something that it does not tell.
+    pub fn problem(&self, what: &'static str, error: &KubernetesError) {
+        let reason = error.full();
         let mut kept = self.lock();
-        match problem {
-            None => drop(kept.problems.remove(what)),
-            Some(reason) => {
-                let fresh = !kept.problems.contains_key(what);
-                if fresh && kept.problems.len() >= MAX_PROBLEMS {
-                    return;
-                }
-                if fresh {
-                    tracing::warn!(error = reason, "the API server does not tell of {what}, names are less complete");
-                }
-                kept.problems.insert(what, reason);
-            }
+        let fresh = !kept.problems.contains_key(what);
+        if fresh && kept.problems.len() >= MAX_PROBLEMS {
+            return;
         }
+        // That it cannot be reached at all is said already.
+        if fresh && error.is_forbidden() {
+            tracing::warn!(error = reason, "the API server does not tell of {what}, names are less complete");
+        }
+        kept.problems.insert(what, reason);
+    }
+
+    /// Notes that it tells of that again.
+    pub fn solved(&self, what: &'static str) {
+        self.lock().problems.remove(what);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {

@@ -181,13 +181,13 @@ impl Watch {
     fn succeeded(&self, reporter: &Reporter) {
         match self.essential {
             true => reporter.connected(),
-            false => reporter.problem(self.what, None),
+            false => reporter.solved(self.what),
         }
     }
 
     async fn failed(&self, error: &KubernetesError, reporter: &Reporter) {
         if !self.essential {
-            return reporter.problem(self.what, Some(error.full()));
+            return reporter.problem(self.what, error);
         }
         reporter.waiting(error);
         // The credentials may be others by now.

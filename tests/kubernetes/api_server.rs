@@ -121,7 +121,7 @@ async fn refusals(plane: &ControlPlane) {
     until("conclusion", 5, || owners(&limited.inventory, &uid) == ["ReplicaSet/cart-77", "Deployment/cart"]).await;
     let problems = || limited.handle.status().problems;
     let says = |word: &str| problems().iter().any(|problem| problem.contains(word));
-    until("problems", 5, || says("the permission to get replicasets is missing") && says("services is forbidden")).await;
+    until("problems", 5, || says("cannot get resource \"replicasets\" in API group \"apps\"") && says("services is forbidden")).await;
 
     plane.allow("watch-all", "plain", json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])).await;
     let took = until("connection once it is allowed", 40, || is_connected(&plain.handle)).await;

@@ -42,7 +42,7 @@ down() {
     end containerd
     # Pods' namespaces, volumes and root file systems.
     awk -v a="$dir/" -v b="/run/$name/" 'index($2, a) == 1 || index($2, b) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l
-    sort -u networks | grep '^/run/netns/cni-' | while read -r network; do umount -l "$network" && rm -f "$network"; done
+    sed 's,^/var/run/,/run/,' networks | sort -u | grep '^/run/netns/cni-' | while read -r network; do umount -l "$network" && rm -f "$network"; done
     ip netns del "$name"
     find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} \;
     sysctl -qp sysctl.saved

@@ -58,7 +58,7 @@ async fn owners_that_may_not_be_read_are_concluded_and_asked_for_again() {
     .await;
     let follower = Follower::of(&stub);
     let problems = || follower.handle.status().problems;
-    until("problem", || problems().iter().any(|p| p.contains("the permission to get replicasets is missing"))).await;
+    until("problem", || problems().iter().any(|p| p.contains("cannot get replicasets: replicasets is forbidden (status 403)"))).await;
     until("conclusion", || follower.owners("u1") == [owner("ReplicaSet", "web-5d4"), owner("Deployment", "web")]).await;
     until("what the pod says", || follower.owners("u2") == [owner("ReplicaSet", "odd")]).await;
     follower.connected().await;
