@@ -97,7 +97,8 @@ async fn once(args: &ListContainers, look: Look, out: &mut (dyn Write + Send), e
     }
     let snapshot = inventory.snapshot();
     let selector = args.selector();
-    let mut wanted: Vec<Container> = snapshot.running().filter(|c| selector.matches(c)).cloned().collect();
+    let is_wanted = |c: &&Container| args.runtimes.includes(&c.runtime.runtime_name) && selector.matches(c);
+    let mut wanted: Vec<Container> = snapshot.running().filter(is_wanted).cloned().collect();
     sort(&mut wanted);
     if args.output.shows_configuration() {
         wanted.iter_mut().for_each(add_configuration);

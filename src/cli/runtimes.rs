@@ -122,6 +122,13 @@ impl RuntimeFlags {
         flag.as_deref().filter(|path| !path.is_empty()).map(Path::new)
     }
 
+    /// Whether containers of a runtime were asked for: the kernel tells of those of all. What has no runtime that is known is `oci`'s.
+    pub fn includes(&self, name: &str) -> bool {
+        let Some(named) = &self.runtimes else { return true };
+        let runtime = Runtime::value_variants().iter().find(|runtime| runtime.name() == name).copied();
+        named.contains(&runtime.unwrap_or(Runtime::Oci))
+    }
+
     /// A line for each runtime that is named more than once.
     pub fn repeated(&self) -> Vec<String> {
         let named = self.runtimes.as_deref().unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::support::containerd::Containerd;
 use crate::support::docker::Engine;
 use crate::support::{Collector, can_trace, ledger, wait_for};
 
-const CONTAINERS: usize = 400;
+const CONTAINERS: usize = 1000;
 /// Containers of one runtime that are started at the same time.
 const AT_ONCE: usize = 3;
 /// What each container runs: three programs that have its name in their arguments.

@@ -11,7 +11,7 @@ trap 'rm -f "$log"' EXIT
 cargo fmt --check
 cargo clippy --locked --all-targets -- -D warnings
 cargo test --locked --no-fail-fast -- --nocapture --test-threads=1 2>&1 | tee "$log"
-tests/support/fuzz.sh 20 2>&1 | tee -a "$log"
+tests/support/fuzz.sh 10 2>&1 | tee -a "$log"
 
 # A test that cannot run says "SKIPPED name: reason" and passes; too many of those would make the rest worthless. libtest has begun the
 # line already ("test NAME ... ").

@@ -45,7 +45,8 @@ pub(super) async fn run(
     let mut first = true;
     loop {
         let told = shown.update(&inventory, Instant::now());
-        let told: Vec<Event> = told.into_iter().filter(|(_, c)| selector.matches(c)).map(|(event, c)| an_event(args, event, c)).collect();
+        let is_wanted = |(_, c): &(&str, Container)| args.runtimes.includes(&c.runtime.runtime_name) && selector.matches(c);
+        let told: Vec<Event> = told.into_iter().filter(is_wanted).map(|(event, c)| an_event(args, event, c)).collect();
         if !told.is_empty() || std::mem::take(&mut first) {
             events.write(&told, out)?;
         }

@@ -67,3 +67,16 @@ fn who_is_missed() {
     assert!(flags(&["--podman-socketpath", "/nonexistent/x.sock"]).is_missed("podman", nowhere));
     assert!(!flags(&["--podman-socketpath", ""]).is_missed("podman", nowhere));
 }
+
+/// Of what the kernel tells only those are shown whose runtime was asked for; plain ones, of whatever runtime, belong to `oci`.
+#[test]
+fn whose_containers_are_shown() {
+    for (given, shown, hidden) in [
+        (vec![], vec!["docker", "podman", "runc", "", "systemd"], vec![]),
+        (vec!["-r", "podman"], vec!["podman"], vec!["docker", "runc", "", "systemd"]),
+        (vec!["-r", "docker,oci"], vec!["docker", "runc", "crun", ""], vec!["podman", "systemd"]),
+    ] {
+        let flags = flags(&given);
+        assert!(shown.iter().all(|name| flags.includes(name)) && !hidden.iter().any(|name| flags.includes(name)), "{given:?}");
+    }
+}
