@@ -19,7 +19,7 @@ struct Bundle(PathBuf);
 impl Bundle {
     fn prepare(test: &str) -> Option<Self> {
         for tool in ["runc", "busybox"] {
-            if !Command::new(tool).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok() {
+            if Command::new(tool).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
                 println!("SKIPPED {test}: no {tool} on PATH (apt-get install runc busybox-static)");
                 return None;
             }

@@ -320,8 +320,9 @@ impl State {
                     return false;
                 }
                 Some(since) if over(since) => stopped.push(slot.entry.container.clone()),
-                // Only prepared, or seen through a process that is not its first: let it be looked up again.
-                None if !slot.is_known() && !(slot.running && slot.entry.container.is_observable()) => slot.ended = Some(now),
+                // Neither: only prepared, or seen through a process that is not its first: let it be looked up again.
+                None if slot.is_known() || (slot.running && slot.entry.container.is_observable()) => {}
+                None => slot.ended = Some(now),
                 _ => {}
             }
             true

@@ -1,5 +1,7 @@
 //! The watching program on the real kernel, and its records by hand.
 
+#![allow(clippy::print_stdout)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
