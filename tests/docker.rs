@@ -150,5 +150,5 @@ async fn restart(engine: &mut Engine, inventory: &Arc<Inventory>) {
     until("restarted container", 5 * SECOND, || find(inventory, "back").is_some_and(back)).await;
     assert!(find(inventory, "gone").is_none());
     engine.docker(&["rm", "-f", "gone", "back"]);
-    until("empty", SECOND, || inventory.snapshot().running().count() == 0).await;
+    until("the end of both", SECOND, || find(inventory, "gone").is_none() && find(inventory, "back").is_none()).await;
 }
