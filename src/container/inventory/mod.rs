@@ -18,7 +18,7 @@ pub(super) use state::State;
 use super::process;
 use super::record::{Container, Pod};
 use super::runtime::RuntimeStatus;
-use super::sighting::{Cgroups, KernelTable};
+use super::sighting::{Cgroups, KernelTable, Wanted};
 use super::snapshot::Snapshot;
 use crate::kernel::{cgroupfs, procfs};
 
@@ -40,6 +40,7 @@ pub struct Inventory {
     cgroups: Mutex<Cgroups>,
     table: OnceLock<Arc<dyn KernelTable>>,
     gates: Mutex<Vec<Weak<Gate>>>,
+    wanted: Mutex<Wanted>,
     resolved: AtomicU64,
     unresolved: AtomicU64,
     missed: AtomicU64,
@@ -75,6 +76,7 @@ impl Inventory {
             cgroups: Mutex::default(),
             table: OnceLock::new(),
             gates: Mutex::default(),
+            wanted: Mutex::default(),
             resolved: AtomicU64::new(0),
             unresolved: AtomicU64::new(0),
             missed: AtomicU64::new(0),
@@ -170,6 +172,16 @@ impl Inventory {
             }
             None => all.push(status),
         }
+    }
+
+    /// Says which containers are wanted beside those of engines, from now on.
+    pub fn set_wanted(&self, wanted: Wanted) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+    }
+
+    /// Which containers are wanted beside those of engines.
+    pub(super) fn wanted(&self) -> Wanted {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has `gate` called each time the kernel tells of a container's first process, as long as somebody holds it.

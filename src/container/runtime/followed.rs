@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Settings, keeper};
 use crate::container::inventory::Inventory;
+use crate::container::sighting::Wanted;
 
 /// How long a client may take to notice that it is to end.
 const ENDING: Duration = Duration::from_millis(50);
@@ -31,6 +32,7 @@ impl Followed {
     /// Follows what `settings` want instead. Containers of a runtime that nobody wants any more are let go.
     pub async fn change(&mut self, settings: &Settings) {
         let wanted = settings.parts();
+        self.inventory.set_wanted(Wanted { oci: settings.oci, systemd: settings.systemd });
         let ended: Vec<(Settings, CancellationToken)> = self.running.extract_if(.., |(part, _)| !wanted.contains(part)).collect();
         ended.iter().for_each(|(_, cancel)| cancel.cancel());
         if !ended.is_empty() {

@@ -33,7 +33,6 @@ pub struct Wanted {
 /// See the module.
 pub struct Observer {
     inventory: Arc<Inventory>,
-    wanted: Wanted,
     /// By the process of the runtime.
     prepared: HashMap<u32, Prepared>,
 }
@@ -48,15 +47,15 @@ struct Prepared {
 
 impl Observer {
     /// An observer that has seen nothing.
-    pub fn new(inventory: Arc<Inventory>, wanted: Wanted) -> Self {
-        Observer { inventory, wanted, prepared: HashMap::new() }
+    pub fn new(inventory: Arc<Inventory>) -> Self {
+        Observer { inventory, prepared: HashMap::new() }
     }
 
     /// Takes in what was seen.
     pub fn observe(&mut self, sighting: Sighting) {
         match sighting {
             Sighting::CgroupMade { id, path } => {
-                if self.wanted.systemd {
+                if self.inventory.wanted().systemd {
                     units::note(&self.inventory, id, &path);
                 }
                 self.inventory.cgroups().add(id, &path);
@@ -98,7 +97,7 @@ impl Observer {
         container.runtime.container_id = command.id;
         let plain = container.runtime.runtime_name.is_empty() && container.namespace.is_empty();
         if plain {
-            if !self.wanted.oci {
+            if !self.inventory.wanted().oci {
                 return;
             }
             container.runtime.runtime_name = command.program;

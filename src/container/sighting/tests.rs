@@ -12,7 +12,8 @@ const GONE: u32 = u32::MAX - 1;
 
 fn observer(wanted: Wanted) -> (Arc<Inventory>, Observer) {
     let inventory = Inventory::new();
-    (inventory.clone(), Observer::new(inventory, wanted))
+    inventory.set_wanted(wanted);
+    (inventory.clone(), Observer::new(inventory))
 }
 
 fn everything() -> Wanted {

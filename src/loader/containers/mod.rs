@@ -24,14 +24,15 @@ use table::Table;
 /// How often lost records are looked for, and whether to end.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Watches the kernel for containers until cancelled, on a thread of its own.
+/// Watches the kernel for containers until cancelled, on a thread of its own. What is `wanted` can be changed in the inventory later.
 ///
 /// # Errors
 /// When the kernel does not take the program, or the system has no thread left. Then containers are known by their runtimes' word only.
 pub fn watch(inventory: &Arc<Inventory>, wanted: Wanted, cancel: &CancellationToken) -> Result<(), LoadError> {
     let began = Instant::now();
     let (attached, ring) = Attached::start()?;
-    let observer = Observer::new(inventory.clone(), wanted);
+    inventory.set_wanted(wanted);
+    let observer = Observer::new(inventory.clone());
     let table = Arc::new(Table::new(attached, ring, observer)?);
     inventory.set_table(table.clone());
     tracing::debug!(micros = micros(began), "watching the kernel for containers");
