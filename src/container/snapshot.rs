@@ -73,6 +73,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Makes room for so many containers, and entries of earlier ones.
+    pub(super) fn reserve(&mut self, containers: usize, retired: usize) {
+        self.entries.reserve(containers + retired);
+        [&mut self.mntns, &mut self.netns, &mut self.cgroups].into_iter().for_each(|map| map.reserve(containers));
+        self.keys.reserve(containers);
+        self.running.reserve(containers);
+    }
+
     /// Grows with every change of the inventory.
     pub fn generation(&self) -> u64 {
         self.generation

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Slot, State};
+use crate::container::hash::NumberMap;
 use crate::container::record::Container;
 use crate::container::snapshot::{Entry, Snapshot};
 use crate::container::units;
@@ -28,7 +29,7 @@ impl State {
             ..Snapshot::default()
         };
         let mut slots: Vec<(&Arc<str>, &Slot)> = self.slots.iter().collect();
-        snapshot.entries.reserve(slots.len() + self.retired.len());
+        snapshot.reserve(slots.len(), self.retired.len());
         snapshot.entries.extend(self.retired.iter().map(|(number, entry, _)| (*number, entry.clone())));
         // Later insertions win: ended ones first, and by age among equals.
         slots.sort_unstable_by_key(|(_, s)| (s.running, s.number));
@@ -48,14 +49,18 @@ impl State {
 
     /// Keeps an entry for each network namespace with several containers: what they have in common, as the pod's names.
     fn share_networks(&mut self) {
+        let is_sharing = |s: &&Slot| {
+            let container = &s.entry.container;
+            s.running && container.netns != 0 && !container.host_network && !container.sandbox
+        };
+        let sharing = || self.slots.values().filter(is_sharing);
+        let mut members: NumberMap<u64, u32> = NumberMap::default();
+        members.reserve(self.slots.len());
+        sharing().for_each(|slot| *members.entry(slot.entry.container.netns).or_default() += 1);
         let mut by_netns: HashMap<u64, Vec<(u32, Arc<Entry>)>> = HashMap::new();
-        for slot in self.slots.values().filter(|s| s.running) {
-            let container = &slot.entry.container;
-            if container.netns != 0 && !container.host_network && !container.sandbox {
-                by_netns.entry(container.netns).or_default().push((slot.number, slot.entry.clone()));
-            }
+        for slot in sharing().filter(|slot| members.get(&slot.entry.container.netns).is_some_and(|count| *count > 1)) {
+            by_netns.entry(slot.entry.container.netns).or_default().push((slot.number, slot.entry.clone()));
         }
-        by_netns.retain(|_, members| members.len() > 1);
         let mut before = std::mem::take(&mut self.shared);
         for (netns, mut members) in by_netns {
             members.sort_unstable_by_key(|(number, _)| *number);

@@ -133,7 +133,7 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 fn by_id(inventory: &Inventory, id: &str) -> Option<Container> {
     let snapshot = inventory.snapshot();
-    snapshot.by_id(id).and_then(|entry| snapshot.container(entry)).cloned()
+    snapshot.by_id(&record::key("one", id)).and_then(|entry| snapshot.container(entry)).cloned()
 }
 
 /// Names come from Kubernetes' label, nerdctl's, or are the id; pods are told by the plugin's JSON, whatever else is in it.
