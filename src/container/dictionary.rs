@@ -125,7 +125,7 @@ impl Dictionary for Snapshot {
         if (entry, attribute) == (UNNAMED_ENTRY, Attribute::Unresolved) {
             return Value::Bool(true);
         }
-        self.entries.get(&entry).map_or(attribute.unknown(), |e| attribute.of(e))
+        self.entry(entry).map_or(attribute.unknown(), |e| attribute.of(e))
     }
 
     fn resource(&self, entry: u32) -> Vec<(Cow<'static, str>, String)> {

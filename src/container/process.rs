@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -57,11 +58,12 @@ pub struct Held {
 }
 
 impl Held {
-    /// The namespaces of a process, when there are descriptors to spare.
-    fn open(pid: u32) -> Option<Self> {
+    /// The namespaces of a process, if it has that mount namespace and there are descriptors to spare.
+    pub(super) fn open(pid: u32, mntns: u64) -> Option<Self> {
         let namespaces = host_path(Path::new("/proc")).join(format!("{pid}/ns"));
-        let open = |kind: &str| std::fs::File::open(namespaces.join(kind)).ok().map(OwnedFd::from);
-        Some(Held { _mnt: open("mnt")?, _net: open("net") })
+        let open = |kind: &str| std::fs::File::open(namespaces.join(kind)).ok();
+        let mnt = open("mnt").filter(|file| file.metadata().is_ok_and(|m| m.ino() == mntns))?;
+        Some(Held { _mnt: mnt.into(), _net: open("net").map(OwnedFd::from) })
     }
 }
 
@@ -71,11 +73,11 @@ impl Held {
 /// # Errors
 /// When the process is gone, or still in the host's mount namespace.
 pub fn inspect(container: &mut Container, pid: u32) -> io::Result<Option<Held>> {
-    let held = Held::open(pid);
     let mntns = procfs::namespace_inode(pid, "mnt")?;
     if mntns == host_mntns() || mntns == 0 {
         return Err(io::Error::other(format!("process {pid} is in the host's mount namespace")));
     }
+    let held = Held::open(pid, mntns);
     container.runtime.container_pid = pid;
     container.mntns = mntns;
     container.netns = procfs::namespace_inode(pid, "net")?;

@@ -62,6 +62,8 @@ pub struct Snapshot {
     pub(super) has_units: bool,
     pub(super) node: Arc<str>,
     pub(super) entries: NumberMap<u32, Arc<Entry>>,
+    /// Entries that were replaced or removed a while ago, shared between snapshots.
+    pub(super) older: Arc<NumberMap<u32, Arc<Entry>>>,
     pub(super) mntns: NumberMap<u64, u32>,
     /// Mount namespaces of containers that ended and that nothing keeps: the kernel may have given their numbers to new ones.
     pub(super) doubtful: HashSet<u64>,
@@ -73,9 +75,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Makes room for so many containers, and entries of earlier ones.
-    pub(super) fn reserve(&mut self, containers: usize, retired: usize) {
-        self.entries.reserve(containers + retired);
+    /// Makes room for so many containers, and for entries that were replaced.
+    pub(super) fn reserve(&mut self, containers: usize, replaced: usize) {
+        self.entries.reserve(containers + replaced);
         [&mut self.mntns, &mut self.netns, &mut self.cgroups].into_iter().for_each(|map| map.reserve(containers));
         self.keys.reserve(containers);
         self.running.reserve(containers);
@@ -128,7 +130,7 @@ impl Snapshot {
 
     /// What is known of an entry's name at this moment. A `thorough` answer is open as well until the runtime has told all.
     pub fn naming(&self, entry: u32, now: Instant, thorough: bool) -> Naming {
-        let Some(e) = self.entries.get(&entry) else { return Naming::Nameless };
+        let Some(e) = self.entry(entry) else { return Naming::Nameless };
         let is_named = e.is_group || e.container.is_named();
         let is_told = !thorough || e.is_group || e.told.load(Ordering::Relaxed);
         match now.saturating_duration_since(e.since) < PATIENCE {
@@ -151,7 +153,7 @@ impl Snapshot {
 
     /// Whether an entry stands for several containers in one network namespace.
     pub fn is_group(&self, entry: u32) -> bool {
-        self.entries.get(&entry).is_some_and(|e| e.is_group)
+        self.entry(entry).is_some_and(|e| e.is_group)
     }
 
     /// Whether units of systemd are among the containers, which processes in the host's namespaces belong to.
@@ -164,9 +166,13 @@ impl Snapshot {
         self.host_netns
     }
 
+    pub(super) fn entry(&self, number: u32) -> Option<&Entry> {
+        self.entries.get(&number).or_else(|| self.older.get(&number)).map(|entry| &**entry)
+    }
+
     /// The record behind an entry.
     pub fn container(&self, entry: u32) -> Option<&Container> {
-        self.entries.get(&entry).map(|e| &e.container)
+        self.entry(entry).map(|e| &e.container)
     }
 
     /// The containers that run now, those of pods that only hold its namespaces included.

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{GRACE, MAX_CONTAINERS};
+use crate::container::hash::NumberMap;
 use crate::container::process::{self, Held};
 use crate::container::record::Container;
 use crate::container::snapshot::{Entry, PATIENCE, UNNAMED_ENTRY};
@@ -62,6 +63,8 @@ pub(in crate::container) struct State {
     shared: HashMap<u64, Shared>,
     /// Replaced and removed entries, for batches whose first rows were named before the change and the last after it.
     retired: Vec<(u32, Arc<Entry>, Instant)>,
+    /// The first so many of these, as a map that snapshots share: made anew by a sweep only.
+    older: (usize, Arc<NumberMap<u32, Arc<Entry>>>),
     /// Namespaces whose numbers may be given to others as soon as nobody reads here any more whose they were.
     released: Vec<Held>,
     next: u32,
@@ -79,6 +82,7 @@ impl State {
             pods: Pods::default(),
             shared: HashMap::new(),
             retired: Vec::new(),
+            older: Default::default(),
             released: Vec::new(),
             next: UNNAMED_ENTRY + 1,
             refused: 0,
@@ -311,7 +315,12 @@ impl State {
         let mut stopped = Vec::new();
         let before = self.slots.len();
         // Nobody misses these, so their going is no change.
+        let retired = self.retired.len();
         self.retired.retain(|(_, _, since)| !over(*since));
+        if (retired, retired) != (self.retired.len(), self.older.0) {
+            let older = self.retired.iter().map(|(number, entry, _)| (*number, entry.clone())).collect();
+            self.older = (self.retired.len(), Arc::new(older));
+        }
         self.slots.retain(|_, slot| {
             match slot.ended {
                 Some(since) if over(since) && !slot.is_known() => {

@@ -53,6 +53,8 @@ pub enum Sighting {
         pid: u32,
         /// Inode of its mount namespace.
         mntns: u64,
+        /// Id of its cgroup.
+        cgroup: u64,
         /// Its arguments, each ended by NUL.
         arguments: Vec<u8>,
     },

@@ -42,6 +42,8 @@ struct Prepared {
     container: Container,
     /// Nobody but its runtime will ever tell of it.
     plain: bool,
+    /// The runtime's own cgroup, which its children leave for that of the container.
+    cgroup: u64,
     at: Instant,
 }
 
@@ -70,15 +72,15 @@ impl Observer {
             }
             // A runtime inside of a container makes what is a part of that container.
             Sighting::Runtime { mntns, .. } if mntns != process::host_mntns() => {}
-            Sighting::Runtime { pid, arguments, .. } => self.prepare(pid, &arguments),
-            Sighting::Namespace { mntns, netns, pid, parent, cgroup, settled } => {
-                self.enter(&Entered { mntns, netns, pid, cgroup, settled }, parent);
+            Sighting::Runtime { pid, cgroup, arguments, .. } => self.prepare(pid, cgroup, &arguments),
+            Sighting::Namespace { mntns, netns, pid, parent, cgroup, .. } => {
+                self.enter(&Entered { mntns, netns, pid, cgroup }, parent);
                 self.inventory.pass_gates();
             }
         }
     }
 
-    fn prepare(&mut self, pid: u32, arguments: &[u8]) {
+    fn prepare(&mut self, pid: u32, cgroup: u64, arguments: &[u8]) {
         let Some(command) = command::parse(arguments) else { return };
         let now = Instant::now();
         if command.program == "conmon" {
@@ -105,15 +107,15 @@ impl Observer {
         }
         self.prepared.retain(|_, prepared| now.saturating_duration_since(prepared.at) < PREPARED);
         if self.prepared.len() < MOST {
-            self.prepared.insert(pid, Prepared { container: container.clone(), plain, at: now });
+            self.prepared.insert(pid, Prepared { container: container.clone(), plain, cgroup, at: now });
         }
         self.inventory.update(|state| state.prepare(container));
     }
 
     fn enter(&mut self, entered: &Entered, parent: u32) {
-        if let Some(Prepared { container, plain, .. }) = self.prepared.get(&parent) {
+        if let Some(Prepared { container, plain, cgroup, .. }) = self.prepared.get(&parent) {
             let mut container = container.clone();
-            let held = entered.fill(&mut container, &self.inventory);
+            let held = entered.fill(&mut container, &self.inventory, *cgroup);
             container.runtime.container_pid = entered.pid;
             // Until its runtime says it more precisely.
             container.runtime.container_started_at = clock::unix_now() as i64;
@@ -130,7 +132,7 @@ impl Observer {
         let Some(mut container) = path.and_then(|path| self.inventory.owner_in(&path, entered.cgroup)) else {
             return self.inventory.update(|state| state.vacate(entered.mntns, ""));
         };
-        let held = entered.fill(&mut container, &self.inventory);
+        let held = entered.fill(&mut container, &self.inventory, 0);
         // Of which nobody knows whether it is the first.
         container.runtime.container_pid = 0;
         self.inventory.update(|state| state.seen(container, held));
@@ -143,22 +145,19 @@ struct Entered {
     netns: u64,
     pid: u32,
     cgroup: u64,
-    settled: bool,
 }
 
 impl Entered {
-    /// Fills in namespaces and cgroup, from the process as long as it is there.
-    fn fill(&self, container: &mut Container, inventory: &Inventory) -> Option<process::Held> {
-        let held = process::inspect(container, self.pid).ok().flatten();
-        if container.mntns != self.mntns {
-            (container.mntns, container.netns) = (self.mntns, self.netns);
-            container.host_network = process::host_netns() == Some(self.netns);
-        }
-        if self.settled || container.cgroup_id == 0 {
+    /// Fills in namespaces and cgroup, unless that is still the `runtimes` own. Reads as little of `/proc` as can be: a process's cgroups
+    /// are behind a lock that the kernel holds for tens of milliseconds while others start.
+    fn fill(&self, container: &mut Container, inventory: &Inventory, runtimes: u64) -> Option<process::Held> {
+        (container.mntns, container.netns) = (self.mntns, self.netns);
+        container.host_network = process::host_netns() == Some(self.netns);
+        if self.cgroup != runtimes {
             let path = inventory.cgroups().path(self.cgroup);
             path.iter().for_each(|path| process::set_watched(container, path, self.cgroup));
         }
-        held.filter(|_| container.mntns == self.mntns)
+        process::Held::open(self.pid, self.mntns)
     }
 }
 

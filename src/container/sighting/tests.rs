@@ -30,7 +30,7 @@ fn namespace(mntns: u64, parent: u32, cgroup: u64) -> Sighting {
 
 fn runtime(pid: u32, words: &str) -> Sighting {
     let arguments = words.split(' ').flat_map(|word| word.bytes().chain([0])).collect();
-    Sighting::Runtime { pid, mntns: host_mntns(), arguments }
+    Sighting::Runtime { pid, mntns: host_mntns(), cgroup: 3, arguments }
 }
 
 fn found(inventory: &Inventory, mntns: u64) -> Option<Container> {
@@ -127,7 +127,7 @@ fn conmon_names_and_nested_runtimes_do_not() {
     let container = found(&inventory, 500).unwrap();
     assert_eq!((container.runtime.container_name.as_str(), container.runtime.runtime_name.as_str()), ("db", "podman"));
 
-    let nested = Sighting::Runtime { pid: 30, mntns: 500, arguments: b"runc\0create\0inner".to_vec() };
+    let nested = Sighting::Runtime { pid: 30, mntns: 500, cgroup: 3, arguments: b"runc\0create\0inner".to_vec() };
     observer.observe(nested);
     observer.observe(made(8, &format!("/libpod_parent/libpod-{ID}")));
     observer.observe(made(9, &format!("/libpod_parent/libpod-{ID}/inner")));

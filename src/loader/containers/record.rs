@@ -26,7 +26,7 @@ pub fn sighting(record: &[u8]) -> Option<Sighting> {
         CGROUP_REMOVED => Sighting::CgroupRemoved { id: cgroup },
         CGROUP_EMPTY => Sighting::CgroupEmpty { id: cgroup, at },
         NAMESPACE_SEEN | NAMESPACE_SETTLED => Sighting::Namespace { mntns, netns, pid, parent, cgroup, settled: kind == NAMESPACE_SETTLED },
-        RUNTIME_STARTED => Sighting::Runtime { pid, mntns, arguments: text.to_vec() },
+        RUNTIME_STARTED => Sighting::Runtime { pid, mntns, cgroup, arguments: text.to_vec() },
         _ => return None,
     })
 }

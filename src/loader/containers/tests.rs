@@ -114,7 +114,7 @@ fn records() {
     assert_eq!(sighting(&record(3, 0, b"")), Some(Sighting::CgroupEmpty { id: 7, at: 99 }));
     let namespace = |settled| Sighting::Namespace { mntns: 500, netns: 501, pid: 42, parent: 41, cgroup: 7, settled };
     assert_eq!((sighting(&record(4, 0, b"")), sighting(&record(5, 0, b""))), (Some(namespace(false)), Some(namespace(true))));
-    let runtime = Sighting::Runtime { pid: 42, mntns: 500, arguments: b"runc".to_vec() };
+    let runtime = Sighting::Runtime { pid: 42, mntns: 500, cgroup: 7, arguments: b"runc".to_vec() };
     assert_eq!(sighting(&record(6, 400, b"runc")), Some(runtime));
     assert_eq!((sighting(&record(99, 0, b"")), sighting(b"short"), sighting(b"")), (None, None, None));
 }

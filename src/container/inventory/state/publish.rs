@@ -29,8 +29,10 @@ impl State {
             ..Snapshot::default()
         };
         let mut slots: Vec<(&Arc<str>, &Slot)> = self.slots.iter().collect();
-        snapshot.reserve(slots.len(), self.retired.len());
-        snapshot.entries.extend(self.retired.iter().map(|(number, entry, _)| (*number, entry.clone())));
+        let recent = self.retired.get(self.older.0..).unwrap_or_default();
+        snapshot.older = self.older.1.clone();
+        snapshot.reserve(slots.len(), recent.len());
+        snapshot.entries.extend(recent.iter().map(|(number, entry, _)| (*number, entry.clone())));
         // Later insertions win: ended ones first, and by age among equals.
         slots.sort_unstable_by_key(|(_, s)| (s.running, s.number));
         for (_, slot) in &slots {
