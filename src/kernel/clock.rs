@@ -26,6 +26,11 @@ pub fn unix_now() -> u64 {
     now(libc::CLOCK_REALTIME)
 }
 
+/// Now on the monotonic clock, that of `bpf_ktime_get_ns`, in nanoseconds.
+pub fn monotonic_now() -> u64 {
+    now(libc::CLOCK_MONOTONIC)
+}
+
 /// Now on the boot-time clock, in nanoseconds.
 pub fn boot_now() -> u64 {
     now(libc::CLOCK_BOOTTIME)

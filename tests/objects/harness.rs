@@ -248,6 +248,10 @@ pub fn assert_golden(name: &str, event: &Value, volatile: &[&str]) {
         let Some(value) = event.pointer_mut(&pointer) else { panic!("{name}: no member {member} in {event:#}") };
         *value = Value::from("*");
     }
+    // Whether a made-up namespace is taken for the host's depends on the numbers that a kernel begins with.
+    if let Some(runtime) = event.get_mut("runtime").and_then(Value::as_object_mut) {
+        runtime.remove("unresolved");
+    }
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, format!("{event:#}\n")).unwrap();
     }

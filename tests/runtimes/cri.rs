@@ -56,7 +56,8 @@ async fn pods(version: Version) {
     for protocol in [Protocol::Internal, Protocol::Cri] {
         let listed = list(&settings(&containerd, protocol)).await;
         complete(&running(&listed, "before").expect("listed"), &before, &old, "before");
-        assert!(listed.snapshot().running().any(|c| c.sandbox && c.mntns != 0));
+        let pause = listed.snapshot().by_id(&old.id).and_then(|entry| listed.snapshot().container(entry).cloned()).unwrap();
+        assert!(pause.sandbox && pause.mntns != 0, "{pause:?}");
     }
 
     new_pod(&kubelet, &internal, &by_cri, version).await;

@@ -112,13 +112,16 @@ pub(super) fn fits(map: &aya_obj::Map) -> bool {
     (map.map_type(), map.key_size(), map.max_entries(), map.map_flags()) == (HASH, KEY_SIZE, ENTRIES, 0)
 }
 
-/// Functions are preferred: none runs for each packet of TCP, and they see sockets of every cgroup from wherever this process is.
+/// Functions are preferred: none runs for each packet of TCP, and they see sockets of every cgroup from wherever this process is. A program
+/// that tidies up is the last that is given up.
 fn attach(prepared: &Prepared<'_>, map: BorrowedFd<'_>, blank: BorrowedFd<'_>) -> Result<(Way, Attached), LoadError> {
-    match Attached::start(Way::Functions, prepared, map, blank) {
-        Ok(attached) => return Ok((Way::Functions, attached)),
-        Err(error) => tracing::debug!(%error, "kernel functions cannot be watched for sockets, trying the root cgroup"),
+    for (way, iterates) in [(Way::Functions, true), (Way::Cgroup, true), (Way::Functions, false)] {
+        match Attached::start(way, iterates, prepared, map, blank) {
+            Ok(attached) => return Ok((way, attached)),
+            Err(error) => tracing::debug!(?way, iterates, %error, "sockets cannot be watched in this way, trying another one"),
+        }
     }
-    Attached::start(Way::Cgroup, prepared, map, blank).map(|attached| (Way::Cgroup, attached))
+    Attached::start(Way::Cgroup, false, prepared, map, blank).map(|attached| (Way::Cgroup, attached))
 }
 
 /// Tidies up until the enricher is dropped, then detaches.

@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::SocketFields;
 use crate::gadget::btf::KernelTypes;
-use crate::kernel::{bpf, cgroupfs};
+use crate::kernel::bpf::{self, Shape};
+use crate::kernel::{cgroupfs, clock};
 use crate::loader::attach::{self, Around, Link};
 use crate::loader::error::LoadError;
 use crate::loader::hook::Hook;
@@ -17,6 +18,9 @@ use crate::loader::plan::prepare_for;
 
 /// What errors and logs call the object.
 const NAME: &str = "socket enricher";
+/// Where in a value is when its socket was closed, and for how many nanoseconds it stays then; as in `socket_enricher.bpf.c`.
+const DELETED_AT: usize = 64;
+const GRACE: u64 = 5_000_000_000;
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/programs/socket_enricher.o"));
 
 /// How the kernel is watched.
@@ -49,22 +53,43 @@ pub(super) struct Attached {
     links: Vec<Link>,
     cgroup: Vec<OwnedFd>,
     import: OwnedFd,
-    tidy: OwnedFd,
+    tidy: Tidy,
+}
+
+/// How entries of closed sockets are removed.
+enum Tidy {
+    /// By a program that walks over the map.
+    Iterator(OwnedFd),
+    /// From here, entry by entry, where the kernel refuses such programs: the map, and bytes of its values.
+    ByHand(OwnedFd, u32),
 }
 
 impl Attached {
-    /// Loads and attaches the programs of one way; `map` is `gadget_sockets` and `blank` holds one value of its size.
-    pub(super) fn start(way: Way, prepared: &Prepared<'_>, map: BorrowedFd<'_>, blank: BorrowedFd<'_>) -> Result<Self, LoadError> {
+    /// Loads and attaches the programs of one way; `map` is `gadget_sockets` and `blank` holds one value of its size. `iterates`: by a
+    /// program is tidied up as well.
+    pub(super) fn start(
+        way: Way,
+        iterates: bool,
+        prepared: &Prepared<'_>,
+        map: BorrowedFd<'_>,
+        blank: BorrowedFd<'_>,
+    ) -> Result<Self, LoadError> {
         let shared = vec![(super::MAP, map), ("blank", blank)];
         let value_sizes = shared.iter().map(|(name, _)| ((*name).to_owned(), prepared.value_size)).collect();
         let wishes = Wishes { shared, value_sizes, ..Wishes::default() };
         let image = Image::parse(NAME, &prepared.object, &[])?;
-        let (programs, _) = image.load(prepared.target.clone(), prepared.kernel, &wishes, wanted(way))?;
+        let (programs, _) = image.load(prepared.target.clone(), prepared.kernel, &wishes, wanted(way, iterates))?;
         let mut attached = Attached {
             links: Vec::new(),
             cgroup: Vec::new(),
             import: iterator(&programs, "import_open", None)?,
-            tidy: iterator(&programs, "remove_deleted", Some(map))?,
+            tidy: match iterates {
+                true => Tidy::Iterator(iterator(&programs, "remove_deleted", Some(map))?),
+                false => {
+                    let share = |e| LoadError::kernel(format!("share the map of {NAME}"), e);
+                    Tidy::ByHand(map.try_clone_to_owned().map_err(share)?, prepared.value_size)
+                }
+            },
         };
         let nothing = Around { frequencies: &HashMap::new(), targets: &BTreeMap::new(), maps: &HashMap::new() };
         let root = if way == Way::Cgroup { Some(root_cgroup()?) } else { None };
@@ -85,11 +110,14 @@ impl Attached {
 
     /// Removes the entries of sockets that have been closed for a while.
     pub(super) fn tidy(&self) -> io::Result<()> {
-        run(&self.tidy)
+        match &self.tidy {
+            Tidy::Iterator(link) => run(link),
+            Tidy::ByHand(map, value_size) => remove_deleted(map.as_fd(), *value_size),
+        }
     }
 }
 
-fn wanted(way: Way) -> Vec<Wanted> {
+fn wanted(way: Way, iterates: bool) -> Vec<Wanted> {
     let fentry = |function: &str| Hook::Fentry(function.to_owned());
     let fexit = |function: &str| Hook::Fexit(function.to_owned());
     let ours = match way {
@@ -110,12 +138,14 @@ fn wanted(way: Way) -> Vec<Wanted> {
             ("cgroup_releasing", Hook::parse("cgroup/sock_release")),
         ],
     };
-    let common = [
-        ("state_changed", Hook::RawTracepoint("inet_sock_set_state".to_owned())),
-        ("import_open", Hook::Iterator("task_file".to_owned())),
-        ("remove_deleted", Hook::Iterator("bpf_map_elem".to_owned())),
-    ];
-    ours.into_iter().chain(common).map(|(name, hook)| Wanted { name: name.to_owned(), hook, sleepable: false, disabled: false }).collect()
+    let common =
+        [("state_changed", Hook::RawTracepoint("inet_sock_set_state".to_owned())), ("import_open", Hook::Iterator("task_file".to_owned()))];
+    let tidy = iterates.then(|| ("remove_deleted", Hook::Iterator("bpf_map_elem".to_owned())));
+    ours.into_iter()
+        .chain(common)
+        .chain(tidy)
+        .map(|(name, hook)| Wanted { name: name.to_owned(), hook, sleepable: false, disabled: false })
+        .collect()
 }
 
 fn iterator(programs: &[LoadedProgram], name: &str, map: Option<BorrowedFd<'_>>) -> Result<OwnedFd, LoadError> {
@@ -136,6 +166,30 @@ fn root_cgroup() -> Result<OwnedFd, LoadError> {
 fn attach_to_cgroup(program: &LoadedProgram, root: &OwnedFd, attach_type: u32) -> Result<OwnedFd, LoadError> {
     let link = bpf::link_create(program.fd.as_fd(), Some(root.as_fd()), attach_type);
     link.map_err(|e| LoadError::kernel(format!("attach program {:?} to the root cgroup", program.name), e))
+}
+
+/// Removes what the program `remove_deleted` would. An entry that is entered again at that very moment may go with the old one.
+fn remove_deleted(map: BorrowedFd<'_>, value_size: u32) -> io::Result<()> {
+    const KEY: usize = super::KEY_SIZE as usize;
+    let shape = Shape { key: KEY, value: value_size as usize };
+    let (mut next, mut value, mut deleted) = ([0u8; KEY], vec![0u8; shape.value], Vec::new());
+    let now = clock::monotonic_now();
+    let mut key = None;
+    for _ in 0..super::ENTRIES {
+        match bpf::next_key(map, shape, key.as_ref().map(<[u8; KEY]>::as_slice), &mut next) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => break,
+            result => result?,
+        }
+        key = Some(next);
+        let is_there = bpf::lookup(map, shape, &next, &mut value).is_ok();
+        let stamp = value.get(DELETED_AT..DELETED_AT + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes);
+        if is_there && stamp != 0 && stamp + GRACE < now {
+            deleted.push(next);
+        }
+    }
+    // One that is gone by now is no loss.
+    deleted.iter().for_each(|key| drop(bpf::delete(map, shape, key)));
+    Ok(())
 }
 
 /// Runs an iterator to its end. Its programs write nothing.
