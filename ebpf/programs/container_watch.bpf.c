@@ -2,7 +2,7 @@
 /*
  * Sees containers before their first program runs: cgroups as they are made and removed, mount namespaces when the first process
  * enters them, and the command lines of OCI runtimes. It also keeps which cgroup a mount namespace and a process belong to, for
- * events whose process is gone when they are read.
+ * events whose process is gone when they are read, and lets new mount namespaces through gadgets' filters until the host has decided.
  */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
@@ -14,6 +14,7 @@
 #define MAX_PATH 1024
 #define MAX_ARGS 4096
 #define MAX_CONTROLLERS 16
+#define MAX_FILTERS 64
 
 enum kind {
 	CGROUP_MADE = 1,
@@ -103,6 +104,19 @@ struct {
 	__type(value, __u32);
 } runtimes SEC(".maps");
 
+/* Filters of gadgets, each a set of mount namespaces. Made by the host: its values have the flags of its filters. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MAX_FILTERS);
+	__type(key, __u32);
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_HASH);
+		__uint(max_entries, 1);
+		__type(key, __u64);
+		__type(value, __u32);
+	});
+} filters SEC(".maps");
+
 static __always_inline void count_lost(void)
 {
 	__u32 zero = 0;
@@ -165,6 +179,23 @@ static __always_inline __u64 identity_of(struct mnt_namespace *namespace)
 	return (__u64)namespace;
 }
 
+/*
+ * Nobody is waited for between a container's first process and its first program, so it is let through here. What finds no room is
+ * tried again by the host, which says so.
+ */
+static __always_inline void let_through(__u64 mntns)
+{
+	__u32 yes = 1;
+
+	for (__u32 i = 0; i < MAX_FILTERS; i++) {
+		__u32 slot = i;
+		void *filter = bpf_map_lookup_elem(&filters, &slot);
+
+		if (filter)
+			bpf_map_update_elem(filter, &mntns, &yes, BPF_ANY);
+	}
+}
+
 /* Tells of a mount namespace the first time a process is seen in it, and once more when that process is where it belongs. */
 static __always_inline void note_namespace(struct task_struct *task, __u64 cgroup, __u32 settled)
 {
@@ -188,6 +219,7 @@ static __always_inline void note_namespace(struct task_struct *task, __u64 cgrou
 	value.pid = BPF_CORE_READ(task, tgid);
 	value.settled = settled;
 	bpf_map_update_elem(&namespaces, &mntns, &value, BPF_ANY);
+	let_through(mntns);
 	head = bpf_ringbuf_reserve(&records, sizeof(*head), 0);
 	if (!head) {
 		count_lost();

@@ -19,7 +19,7 @@ mod tests;
 mod units;
 
 pub use dictionary::Attribute;
-pub use inventory::{GRACE, Gate, Inventory, InventoryStats, MAX_CONTAINERS, Owner as ProcessOwner};
+pub use inventory::{GRACE, Gate, Inventory, InventoryStats, MAX_CONTAINERS, Owner as ProcessOwner, SeenNamespace};
 pub use process::{host_mntns, host_process};
 pub use record::{Container, KubernetesMeta, Owner, Pod, RuntimeMeta};
 pub use selector::{Follower, InvalidTerm, LabelTerms, Selector, Terms};

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::error::LoadError;
+use crate::container::Inventory;
+use crate::container::sighting::Admission;
 use crate::kernel::bpf::{self, Shape};
 use crate::kernel::features;
 use crate::kernel::maps::{self, MapShape, NewMap};
@@ -19,6 +21,7 @@ const GROWS_SINCE: (u32, u32) = (6, 1);
 const NO_PREALLOC: u32 = 1;
 
 const HASH: u32 = 1;
+const ARRAY_OF_MAPS: u32 = 12;
 const SHAPE: Shape = Shape { key: 8, value: 4 };
 
 /// A set of mount namespaces, shared with a gadget's programs. Changes take effect at once.
@@ -33,10 +36,16 @@ impl MntnsFilter {
     /// # Errors
     /// When the kernel refuses the map.
     pub fn create() -> Result<Self, LoadError> {
-        match features::kernel_version() >= GROWS_SINCE {
-            true => Self::with(GROWING, NO_PREALLOC),
-            false => Self::with(FIXED, 0),
-        }
+        let (entries, flags) = ordinary();
+        Self::with(entries, flags)
+    }
+
+    /// A set of sets that programs can put namespaces into, with room for `slots` sets made by [`MntnsFilter::create`].
+    pub(super) fn array(slots: u32) -> io::Result<OwnedFd> {
+        // Only the kind of it counts.
+        let one = maps::create(&NewMap { name: "mntns_filter", shape: MapShape { entries: 1, ..shape(ordinary()) }, ..NewMap::default() })?;
+        let shape = MapShape { kind: ARRAY_OF_MAPS, key: 4, value: 4, entries: slots, flags: 0 };
+        maps::create(&NewMap { name: "filters", shape, inner: Some(one.as_fd()), ..NewMap::default() })
     }
 
     /// An empty set with room for `entries` namespaces.
@@ -48,9 +57,16 @@ impl MntnsFilter {
     }
 
     fn with(entries: u32, flags: u32) -> Result<Self, LoadError> {
-        let shape = MapShape { kind: HASH, key: SHAPE.key as u32, value: SHAPE.value as u32, entries, flags };
-        let map = maps::create(&NewMap { name: "mntns_filter", shape, ..NewMap::default() });
+        let map = maps::create(&NewMap { name: "mntns_filter", shape: shape((entries, flags)), ..NewMap::default() });
         Ok(MntnsFilter { entries, map: map.map_err(|e| LoadError::kernel("create mount namespace filter map".to_owned(), e))? })
+    }
+
+    /// Has the kernel's watcher let new namespaces through, for as long as what comes back is kept: a container's first programs run before
+    /// anybody can decide about it. Whoever asks hears of each by a gate of the inventory, and has to take out what is not wanted.
+    ///
+    /// `None` when nothing is watched, or too many filters ask.
+    pub fn admit_new(&self, inventory: &Inventory) -> Option<Admission> {
+        inventory.admit_new(self.map.as_fd())
     }
 
     /// Namespaces that it has room for.
@@ -99,4 +115,16 @@ impl MntnsFilter {
     pub(super) fn fits(declared: &aya_obj::Map) -> bool {
         (declared.map_type(), declared.key_size(), declared.value_size()) == (HASH, SHAPE.key as u32, SHAPE.value as u32)
     }
+}
+
+/// Entries and flags of a filter on this kernel.
+fn ordinary() -> (u32, u32) {
+    match features::kernel_version() >= GROWS_SINCE {
+        true => (GROWING, NO_PREALLOC),
+        false => (FIXED, 0),
+    }
+}
+
+fn shape((entries, flags): (u32, u32)) -> MapShape {
+    MapShape { kind: HASH, key: SHAPE.key as u32, value: SHAPE.value as u32, entries, flags }
 }

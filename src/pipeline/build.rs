@@ -104,6 +104,7 @@ pub fn assemble(
             Format::with_maps(&|name| loaded.map(name)),
             &context.inventory,
             context.kubernetes.as_ref(),
+            loaded.filters_in_kernel(),
             &entry,
         )?;
         let outlets = outlets(plan, &schema, exporters, &entry)?;
@@ -123,7 +124,7 @@ pub fn schemas(gadget: Gadget, plan: &GadgetPlan, kubernetes: bool) -> Result<Ve
     let (inventory, ledger) = (Inventory::new(), Ledger::default());
     let entry = ledger.gadget(&plan.name);
     let kubernetes = kubernetes.then(|| kubernetes::Handle::of(Arc::default()));
-    let chain = |schema| chain(plan, schema, Format::new(), &inventory, kubernetes.as_ref(), &entry);
+    let chain = |schema| chain(plan, schema, Format::new(), &inventory, kubernetes.as_ref(), false, &entry);
     gadget.sources.into_iter().map(|source| chain(source.schema).map(|(_, schema)| schema)).collect()
 }
 
@@ -143,13 +144,14 @@ fn chain(
     format: Format,
     inventory: &Arc<Inventory>,
     kubernetes: Option<&kubernetes::Handle>,
+    filters_in_kernel: bool,
     entry: &GadgetEntry,
 ) -> Result<(Vec<Stage>, Arc<Schema>), PipelineError> {
     let selects = !plan.containers.is_everything();
     let enrich = Enrich::new(inventory.clone(), entry.coverage.clone()).thorough(selects);
     let mut operators: Vec<(&str, Box<dyn Operator>)> = vec![("format", Box::new(format)), ("enrich", Box::new(enrich))];
     if selects {
-        operators.push(("containers", Box::new(Select::new(inventory.clone(), plan.containers.clone()))));
+        operators.push(("containers", Box::new(Select::new(inventory.clone(), plan.containers.clone()).behind_filter(filters_in_kernel))));
     }
     if let Some(kubernetes) = kubernetes {
         operators.push(("endpoints", Box::new(Endpoints::new(kubernetes.addresses().clone()))));

@@ -28,8 +28,17 @@ pub const GRACE: Duration = Duration::from_secs(10);
 /// Most containers kept, running or not. More are counted in [`InventoryStats::refused`].
 pub const MAX_CONTAINERS: usize = 20_000;
 
-/// What has to be done before a container that is being made runs its first program. Called on the thread that hears of it; must be quick.
-pub type Gate = dyn Fn() + Send + Sync;
+/// A mount namespace with a process that the kernel has told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenNamespace {
+    /// Its inode.
+    pub mntns: u64,
+    /// Whether the process is where it belongs, so that whose it is will not become clearer.
+    pub settled: bool,
+}
+
+/// What is done when the kernel tells of a container's first process. Called on the thread that hears of it; must be quick.
+pub type Gate = dyn Fn(SeenNamespace) + Send + Sync;
 
 /// All containers of this machine.
 pub struct Inventory {
@@ -192,9 +201,9 @@ impl Inventory {
     }
 
     /// Calls the gates.
-    pub(super) fn pass_gates(&self) {
+    pub(super) fn pass_gates(&self, seen: SeenNamespace) {
         let gates: Vec<Arc<Gate>> = self.gates.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
-        gates.iter().for_each(|gate| gate());
+        gates.iter().for_each(|gate| gate(seen));
     }
 
     /// Counts what the kernel's watcher saw and could not tell.

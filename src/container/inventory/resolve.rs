@@ -1,12 +1,13 @@
 //! Naming a mount namespace or a process that no runtime has told of yet: by what the kernel's watcher saw, else by `/proc`.
 
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::Inventory;
 use crate::container::process::{self, CgroupOwner};
 use crate::container::record::Container;
-use crate::container::sighting::{Cgroups, KernelTable};
+use crate::container::sighting::{Admission, Cgroups, KernelTable};
 use crate::kernel::procfs;
 
 /// Whose a process is.
@@ -143,5 +144,10 @@ impl Inventory {
     /// Puts the kernel's watcher to use. Only the first one counts.
     pub fn set_table(&self, table: std::sync::Arc<dyn KernelTable>) {
         let _ = self.table.set(table);
+    }
+
+    /// Has the kernel's watcher let new mount namespaces through a filter. `None` when nothing is watched, or too many filters ask.
+    pub fn admit_new(&self, filter: BorrowedFd<'_>) -> Option<Admission> {
+        self.table.get().and_then(|table| Admission::open(table, filter))
     }
 }

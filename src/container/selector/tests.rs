@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Follower, Selector};
-use crate::container::{Container, Inventory, host_mntns};
+use crate::container::{Container, Inventory, SeenNamespace, host_mntns};
 
 fn container(id: &str, name: &str, mntns: u64) -> Container {
     let mut c = Container { mntns, ..Container::default() };
@@ -163,4 +163,32 @@ fn nameless_containers_are_decided_later() {
     assert!(!follower.is_undecided());
     follower.refused(10);
     assert_eq!(follower.changes(now + Duration::from_secs(2)), (vec![10], vec![]));
+}
+
+/// What the kernel let through itself stays as long as it may be wanted, and is taken out when it is nobody's; an earlier decision about the
+/// same number does not count.
+#[test]
+fn admitted_namespaces_are_decided() {
+    let inventory = Inventory::new();
+    let mut follower = Follower::new(inventory.clone(), selector(serde_json::json!({"names": "web", "host": false})));
+    let now = Instant::now();
+    let seen = |mntns, settled| SeenNamespace { mntns, settled };
+    inventory.insert(container("1", "web", 10));
+    assert_eq!(follower.changes(now), (vec![10], vec![]));
+    follower.admitted(seen(10, true), now);
+    assert_eq!(follower.changes(now), (vec![10], vec![]), "it may have been taken out since the kernel put it in");
+    // Nobody's, and it will not become clearer; then one that is entered first.
+    follower.admitted(seen(20, true), now);
+    assert_eq!(follower.changes(now), (vec![], vec![20]));
+    follower.admitted(seen(20, false), now);
+    assert_eq!((follower.changes(now), follower.is_undecided()), ((vec![20], vec![]), true));
+    follower.admitted(seen(20, true), now);
+    assert_eq!((follower.changes(now), follower.is_undecided()), ((vec![], vec![20]), false));
+    follower.admitted(seen(30, false), now);
+    follower.changes(now);
+    assert_eq!(follower.changes(now + Duration::from_secs(2)), (vec![], vec![30]));
+    // Its container is known before it is settled, and not wanted.
+    follower.admitted(seen(40, false), now);
+    inventory.insert(container("4", "db", 40));
+    assert_eq!(follower.changes(now), (vec![], vec![40]));
 }

@@ -2,13 +2,17 @@
 //!
 //! `loader` has the program that tells; here is what it means for the inventory.
 
+mod admission;
 mod cgroups;
 mod observer;
 #[cfg(test)]
 mod tests;
 
+pub use admission::Admission;
 pub use cgroups::Cgroups;
 pub use observer::{Observer, Wanted};
+
+use std::os::fd::BorrowedFd;
 
 /// One thing that was seen. Text is bounded by the program: paths by 1 KiB, command lines by 4 KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,4 +72,8 @@ pub trait KernelTable: Send + Sync {
     fn cgroup_of_namespace(&self, mntns: u64) -> Option<u64>;
     /// The cgroup of a process, which may be gone since.
     fn cgroup_of_process(&self, pid: u32) -> Option<u64>;
+    /// Has new mount namespaces put into `filter`, before a process in them runs; gives the place it takes. `None` when there is none.
+    fn open_filter(&self, filter: BorrowedFd<'_>) -> Option<u32>;
+    /// Ends that.
+    fn close_filter(&self, place: u32);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Sighting;
-use crate::container::inventory::Inventory;
+use crate::container::inventory::{Inventory, SeenNamespace};
 use crate::container::oci::{self, command};
 use crate::container::record::Container;
 use crate::container::{process, units};
@@ -73,9 +73,9 @@ impl Observer {
             // A runtime inside of a container makes what is a part of that container.
             Sighting::Runtime { mntns, .. } if mntns != process::host_mntns() => {}
             Sighting::Runtime { pid, cgroup, arguments, .. } => self.prepare(pid, cgroup, &arguments),
-            Sighting::Namespace { mntns, netns, pid, parent, cgroup, .. } => {
+            Sighting::Namespace { mntns, netns, pid, parent, cgroup, settled } => {
                 self.enter(&Entered { mntns, netns, pid, cgroup }, parent);
-                self.inventory.pass_gates();
+                self.inventory.pass_gates(SeenNamespace { mntns, settled });
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::kernel::ring::RingBuffer;
 use crate::kernel::{cgroupfs, maps};
 use crate::loader::attach::{self, Around, Link};
 use crate::loader::error::LoadError;
+use crate::loader::filter::MntnsFilter;
 use crate::loader::hook::Hook;
 use crate::loader::maps::Wishes;
 use crate::loader::object::{Image, Wanted};
@@ -22,6 +23,9 @@ use crate::loader::sockets::SocketFields;
 /// What errors and logs call the object.
 const NAME: &str = "container watch";
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/programs/container_watch.o"));
+
+/// Gadgets whose filters it can keep at once: MAX_FILTERS of the program.
+pub(super) const FILTERS: usize = 64;
 
 /// Programs with the tracepoints they are attached to. Those of processes come last: what they tell of is in a cgroup that was told of.
 const TRACEPOINTS: [(&str, &str); 6] = [
@@ -37,6 +41,7 @@ const TRACEPOINTS: [(&str, &str); 6] = [
 pub(super) struct Attached {
     _links: Vec<Link>,
     maps: HashMap<String, MapData>,
+    filters: OwnedFd,
 }
 
 impl Attached {
@@ -53,8 +58,10 @@ impl Attached {
             sleepable: false,
             disabled: false,
         });
-        let (programs, maps) = image.load(target, &kernel, &Wishes::default(), wanted.into())?;
-        let mut attached = Attached { _links: Vec::new(), maps };
+        let filters = MntnsFilter::array(FILTERS as u32).map_err(|e| LoadError::kernel(format!("make room for filters in {NAME}"), e))?;
+        let wishes = Wishes { shared: vec![("filters", filters.as_fd())], ..Wishes::default() };
+        let (programs, maps) = image.load(target, &kernel, &wishes, wanted.into())?;
+        let mut attached = Attached { _links: Vec::new(), maps, filters };
         attached.name_runtimes()?;
         let ring = attached.ring()?;
         let nothing = Around { frequencies: &HashMap::new(), targets: &BTreeMap::new(), maps: &HashMap::new() };
@@ -68,6 +75,11 @@ impl Attached {
     pub(super) fn map(&self, name: &str) -> Result<BorrowedFd<'_>, LoadError> {
         let map = self.maps.get(name).ok_or_else(|| LoadError::Invalid(format!("{NAME} has no map {name:?}")))?;
         Ok(map.fd().as_fd())
+    }
+
+    /// The filters that new namespaces are let through.
+    pub(super) fn filters(&self) -> BorrowedFd<'_> {
+        self.filters.as_fd()
     }
 
     fn ring(&self) -> Result<RingBuffer, LoadError> {

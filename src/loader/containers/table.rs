@@ -1,9 +1,9 @@
 //! The maps and the ring of the watching program, for whoever cannot wait until they were read.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 
-use super::programs::Attached;
+use super::programs::{Attached, FILTERS};
 use super::{locked, record};
 use crate::container::sighting::{KernelTable, Observer};
 use crate::kernel::bpf::{self, Shape};
@@ -14,6 +14,7 @@ use crate::loader::error::LoadError;
 const NAMESPACE: Shape = Shape { key: 4, value: 24 };
 const PROCESS: Shape = Shape { key: 4, value: 8 };
 const LOST: Shape = Shape { key: 4, value: 8 };
+const FILTER: Shape = Shape { key: 4, value: 4 };
 
 /// See the module.
 pub(super) struct Table {
@@ -25,6 +26,8 @@ struct Open {
     attached: Attached,
     ring: RingBuffer,
     observer: Observer,
+    /// Which places for filters are taken.
+    filters: [bool; FILTERS],
 }
 
 impl Table {
@@ -32,7 +35,7 @@ impl Table {
     pub fn new(attached: Attached, ring: RingBuffer, observer: Observer) -> Result<Self, LoadError> {
         let readable = ring.as_fd().try_clone_to_owned();
         let readable = readable.map_err(|e| LoadError::kernel("share the ring buffer of the container watch".to_owned(), e))?;
-        Ok(Table { open: Mutex::new(Some(Open { attached, ring, observer })), readable })
+        Ok(Table { open: Mutex::new(Some(Open { attached, ring, observer, filters: [false; FILTERS] })), readable })
     }
 
     /// Readable when something was told.
@@ -83,5 +86,28 @@ impl KernelTable for Table {
 
     fn cgroup_of_process(&self, pid: u32) -> Option<u64> {
         self.look_up("processes", PROCESS, pid).map(u64::from_ne_bytes)
+    }
+
+    fn open_filter(&self, filter: BorrowedFd<'_>) -> Option<u32> {
+        let mut open = locked(&self.open);
+        let Open { attached, filters, .. } = open.as_mut()?;
+        let (place, taken) = (0u32..).zip(filters.iter_mut()).find(|(_, taken)| !**taken)?;
+        match bpf::update(attached.filters(), FILTER, &place.to_ne_bytes(), &filter.as_raw_fd().to_ne_bytes()) {
+            Ok(()) => *taken = true,
+            Err(error) => {
+                tracing::warn!(%error, "the kernel cannot let new containers through a gadget's filter by itself");
+                return None;
+            }
+        }
+        Some(place)
+    }
+
+    fn close_filter(&self, place: u32) {
+        let mut open = locked(&self.open);
+        let Some(Open { attached, filters, .. }) = open.as_mut() else { return };
+        match bpf::delete(attached.filters(), FILTER, &place.to_ne_bytes()) {
+            Ok(()) => filters.get_mut(place as usize).into_iter().for_each(|taken| *taken = false),
+            Err(error) => tracing::warn!(%error, "a gadget's filter is kept although the gadget is gone"),
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::watch;
 use crate::container::sighting::{Sighting, Wanted};
 use crate::container::{Inventory, ProcessOwner};
 use crate::kernel::cgroupfs;
+use crate::loader::MntnsFilter;
 use crate::loader::testing::can_load;
 
 /// A cgroup as an engine makes it for a container, removed at the end.
@@ -94,6 +95,29 @@ fn processes_lead_to_containers() {
     let ProcessOwner::Container(entry) = inventory.resolve_process(pid) else { panic!("process {pid} is not known") };
     assert_eq!(inventory.snapshot().container(entry).unwrap().runtime.container_id, id);
     assert_eq!(inventory.resolve_process(std::process::id()), ProcessOwner::Host);
+    cancel.cancel();
+}
+
+/// The kernel itself lets a new namespace through the filters that ask for it, and through no others; there is room for so many.
+#[test]
+fn new_namespaces_are_let_through() {
+    let Some((inventory, _, cancel)) = watched() else { return };
+    let unshared = || {
+        let output = Command::new("unshare").args(["-m", "readlink", "/proc/self/ns/mnt"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.trim().trim_start_matches("mnt:[").trim_end_matches(']').parse::<u64>().unwrap()
+    };
+    let [asking, silent] = [(); 2].map(|()| MntnsFilter::create().unwrap());
+    let admission = asking.admit_new(&inventory).unwrap();
+    let mntns = unshared();
+    assert_eq!((asking.contains(mntns).unwrap(), silent.contains(mntns).unwrap()), (true, false));
+    drop(admission);
+    asking.remove(mntns).unwrap();
+    assert!(!asking.contains(unshared()).unwrap());
+    let all: Vec<_> = (0..64).filter_map(|_| silent.admit_new(&inventory)).collect();
+    assert_eq!((all.len(), asking.admit_new(&inventory).is_none()), (64, true));
+    drop(all);
+    assert!(asking.admit_new(&inventory).is_some());
     cancel.cancel();
 }
 

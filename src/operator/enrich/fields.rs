@@ -3,6 +3,9 @@
 use crate::batch::{ColumnId, FieldId, FieldSpec, Kind, OPTIONAL, SchemaBuilder, SchemaError, Source};
 use crate::container::{Attribute, in_kubernetes};
 
+/// Type of the field with the mount namespace.
+pub(super) const MNTNS: &str = "gadget_mntns_id";
+
 /// Name, attribute, order among columns, hidden everywhere.
 const K8S: [(&str, Attribute, i32, bool); 8] = [
     ("k8s.node", Attribute::Node, -31, false),

@@ -3,6 +3,7 @@
 mod cache;
 mod fields;
 mod names;
+mod window;
 #[cfg(test)]
 mod tests;
 
@@ -10,8 +11,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use names::{Answer, Caches, Class, Names};
+pub(super) use window::Window;
 
-use crate::batch::{Batch, ColumnId, FieldSpec, Kind, Round, SchemaBuilder, Source, SourceKind};
+use crate::batch::{Batch, ColumnId, Round, SchemaBuilder, SourceKind};
 use crate::component::{BindError, Operator};
 use crate::container::{Inventory, UNNAMED_ENTRY};
 use crate::telemetry::Coverage;
@@ -38,29 +40,6 @@ struct Bound {
     may_wait: bool,
 }
 
-/// Where an unsigned number is in a row.
-#[derive(Clone, Copy)]
-struct Window {
-    start: usize,
-    end: usize,
-}
-
-impl Window {
-    fn of(field: &FieldSpec) -> Option<Self> {
-        let Source::Row { offset, size } = field.source else { return None };
-        let sized = matches!((field.kind, size), (Kind::Uint(4) | Kind::Int(4), 4) | (Kind::Uint(8) | Kind::Int(8), 8));
-        sized.then_some(Window { start: offset as usize, end: offset as usize + size as usize })
-    }
-
-    fn read(self, row: &[u8]) -> u64 {
-        match row.get(self.start..self.end) {
-            Some(&[a, b, c, d, e, f, g, h]) => u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-            Some(&[a, b, c, d]) => u64::from(u32::from_ne_bytes([a, b, c, d])),
-            _ => 0,
-        }
-    }
-}
-
 impl Enrich {
     /// An operator that names events after the containers of `inventory` and counts in `coverage` how it could.
     pub fn new(inventory: Arc<Inventory>, coverage: Arc<Coverage>) -> Self {
@@ -77,7 +56,7 @@ impl Enrich {
 impl Operator for Enrich {
     fn bind(&mut self, schema: &mut SchemaBuilder) -> Result<(), BindError> {
         self.bound = None;
-        let mntns = fields::first(schema, "gadget_mntns_id");
+        let mntns = fields::first(schema, fields::MNTNS);
         let netns = fields::first(schema, "gadget_netns_id");
         if mntns.or(netns).is_none() {
             return Ok(());
