@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use engine::Engine;
 use gadgetry::cli::list_containers::{self, ListContainers};
-use gadgetry::container::runtime::{RuntimeState, docker};
+use gadgetry::container::runtime::{self, RuntimeState, Settings, docker};
 use gadgetry::container::sighting::Wanted;
 use gadgetry::container::{Container, GRACE, Inventory, ProcessOwner};
 use gadgetry::kernel::cgroupfs;
@@ -50,6 +50,8 @@ async fn follows_a_real_engine() {
     let inventory = Inventory::new();
     let cancel = CancellationToken::new();
     containers::watch(&inventory, Wanted::default(), &cancel).unwrap();
+    // What is over is let go by the keeper, which runs whatever is followed.
+    runtime::follow(&inventory, &Settings::default(), &cancel);
     let task = tokio::spawn(docker::follow(inventory.clone(), engine.socket(), cancel.clone()));
 
     // Docker is not there yet: said in the status, not an error.

@@ -257,7 +257,8 @@ static __always_inline void tell_cgroup(__u32 kind, struct cgroup *cgroup, const
 	record->head.at = bpf_ktime_get_boot_ns();
 	length = bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);
 	record->head.length = length > 0 ? length - 1 : 0;
-	bpf_ringbuf_submit(record, 0);
+	/* Nothing follows from the others by themselves. */
+	bpf_ringbuf_submit(record, kind == CGROUP_EMPTY ? 0 : BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline void tell_runtime(struct task_struct *task, __u64 cgroup)

@@ -117,14 +117,19 @@ fn state(report: &Report) -> Vec<Metric> {
     metrics
 }
 
-fn containers(report: &Report) -> [Metric; 3] {
+fn containers(report: &Report) -> [Metric; 5] {
     let mut running = gauge("gadgetry_containers_running", "Containers that run");
     running.integer(&[], report.containers.running);
     let mut kept = gauge("gadgetry_containers_kept", "Containers in the inventory: running, stopped, over since a short time");
     kept.integer(&[], report.containers.kept);
     let mut refused = counter("gadgetry_containers_refused", "Containers that the inventory had no room for");
     refused.integer(&[], report.containers.refused);
-    [running, kept, refused]
+    let mut lookups = counter("gadgetry_containers_lookups", "Namespaces and processes looked up because nobody had told of them, by the result");
+    lookups.integer(&[("result", "found")], report.containers.found);
+    lookups.integer(&[("result", "none")], report.containers.not_found);
+    let mut missed = counter("gadgetry_containers_watch_missed", "Records of the kernel's watcher for containers that found no room");
+    missed.integer(&[], report.containers.missed);
+    [running, kept, refused, lookups, missed]
 }
 
 fn reloads(report: &Report) -> [Metric; 3] {

@@ -115,6 +115,12 @@ pub struct Containers {
     pub kept: u64,
     /// That were not taken in since the start because too many were there.
     pub refused: u64,
+    /// Look-ups of namespaces and processes that nobody had told of and that led to a container.
+    pub found: u64,
+    /// Those that led to none.
+    pub not_found: u64,
+    /// What the kernel's watcher saw and could not tell, because too much came at once.
+    pub missed: u64,
 }
 
 /// Reloads of the configuration since the start.

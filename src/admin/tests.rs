@@ -36,7 +36,7 @@ fn report() -> Report {
         gadgets: vec![GadgetHealth { name: "execs".to_owned(), state: GadgetState::Running, error: None }],
         exporters: vec![ExporterHealth { id: "file/audit".to_owned(), status }],
         runtimes: vec![runtime("docker", RuntimeState::Connected, None), runtime("podman", RuntimeState::Waiting, Some("no such file"))],
-        containers: Containers { running: 3, kept: 5, refused: 1 },
+        containers: Containers { running: 3, kept: 5, refused: 1, found: 7, not_found: 8, missed: 9 },
         kubernetes: Some(KubernetesStatus {
             url: "https://10.0.0.1".to_owned(),
             state: KubernetesState::Waiting("gone".to_owned()),
@@ -82,6 +82,9 @@ async fn every_term_of_the_ledger_is_a_metric() {
         "gadgetry_containers_running 3\n",
         "gadgetry_containers_kept 5\n",
         "gadgetry_containers_refused_total 1\n",
+        "gadgetry_containers_lookups_total{result=\"found\"} 7\n",
+        "gadgetry_containers_lookups_total{result=\"none\"} 8\n",
+        "gadgetry_containers_watch_missed_total 9\n",
         "gadgetry_config_reloads_total{result=\"failure\"} 2\n",
         "gadgetry_kubernetes_connected 0\n",
         "gadgetry_config_last_reload_timestamp_seconds 1500000000.0\n",

@@ -39,7 +39,7 @@ fn tidy(inventory: &Inventory, settings: &Settings, tick: u32) {
         list(inventory, settings);
     }
     if tick.is_multiple_of(REAP) {
-        inventory.reap(now);
+        inventory.reap(now, None);
     }
     inventory.sweep(now);
 }

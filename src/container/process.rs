@@ -40,8 +40,11 @@ pub fn host_process() -> u32 {
 
 /// The network namespace of the host; `None` when it cannot be told.
 pub(super) fn host_netns() -> Option<u64> {
-    let of = |pid| procfs::namespace_inode(pid, "net").ok();
-    of(1).or_else(|| of(std::process::id()).filter(|_| shares_mounts_with_init()))
+    static HOST: OnceLock<Option<u64>> = OnceLock::new();
+    *HOST.get_or_init(|| {
+        let of = |pid| procfs::namespace_inode(pid, "net").ok();
+        of(1).or_else(|| of(std::process::id()).filter(|_| shares_mounts_with_init()))
+    })
 }
 
 /// Where cgroup v2 is mounted.

@@ -11,7 +11,7 @@ use super::error::DaemonError;
 use super::overview::Overview;
 use crate::admin::{self, Containers, ExporterHealth, GadgetHealth, GadgetState, Phase, Reloads, Report, RuntimeHealth, StatusSource};
 use crate::config::{OwnProtocol, OwnTelemetry, Plan};
-use crate::container::Inventory;
+use crate::container::{Inventory, InventoryStats};
 use crate::container::runtime::{self, Followed, RuntimeState, RuntimeStatus};
 use crate::container::sighting::Wanted;
 use crate::exporter::listeners::Listeners;
@@ -106,7 +106,7 @@ impl Services {
             gadgets: gadgets.collect(),
             exporters: exporters.collect(),
             runtimes: self.inventory.runtimes().iter().map(runtime_health).collect(),
-            containers: Containers { running: stats.running as u64, kept: stats.kept as u64, refused: stats.refused },
+            containers: known(stats),
             kubernetes: self.kubernetes.as_ref().map(kubernetes::Handle::status),
             reloads: report.reloads,
         };
@@ -125,6 +125,17 @@ pub(super) fn watch_containers(inventory: &Arc<Inventory>, settings: &runtime::S
     if let Err(error) = containers::watch(inventory, wanted, cancel) {
         let error = &error as &dyn std::error::Error;
         tracing::warn!(error, "the kernel cannot be watched for containers, those that end at once may stay unnamed");
+    }
+}
+
+fn known(stats: InventoryStats) -> Containers {
+    Containers {
+        running: stats.running as u64,
+        kept: stats.kept as u64,
+        refused: stats.refused,
+        found: stats.resolved,
+        not_found: stats.unresolved,
+        missed: stats.missed,
     }
 }
 

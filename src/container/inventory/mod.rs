@@ -117,20 +117,21 @@ impl Inventory {
         self.update(|state| state.forget(key, Instant::now()));
     }
 
-    /// Lets go of what has been over for [`GRACE`]. Called about once a second by whoever follows a runtime.
+    /// Lets go of what has been over for [`GRACE`]. Called about once a second by the keeper.
     pub fn sweep(&self, now: Instant) {
         self.update(|state| state.sweep(now));
     }
 
-    /// Ends the running containers that are gone: what a runtime that cannot be asked would have told. They are looked at by their first
-    /// process, or by their cgroup where that is all that is known.
-    pub fn reap(&self, now: Instant) {
+    /// Ends the running containers that are gone, all or those of one runtime: what a runtime that cannot be asked would have told. They are
+    /// looked at by their first process, or by their cgroup where that is all that is known.
+    pub fn reap(&self, now: Instant, of: Option<&str>) {
         let other = |c: &Container| procfs::namespace_inode(c.runtime.container_pid, "mnt").ok() != Some(c.mntns);
         let gone = |c: &&Container| match c.runtime.container_pid {
             0 => !c.cgroup_path.is_empty() && !cgroupfs::is_populated(Path::new(&c.cgroup_path)),
             _ => c.mntns != 0 && other(c),
         };
-        let ended: Vec<String> = self.snapshot().running_or_sandbox().filter(gone).map(Container::key).collect();
+        let asked = |c: &&Container| of.is_none_or(|runtime| c.runtime.runtime_name == runtime);
+        let ended: Vec<String> = self.snapshot().running_or_sandbox().filter(asked).filter(gone).map(Container::key).collect();
         if !ended.is_empty() {
             self.update(|state| ended.iter().for_each(|key| state.stop(key, now)));
         }
@@ -222,6 +223,11 @@ impl Inventory {
             unresolved: self.unresolved.load(Ordering::Relaxed),
             missed: self.missed.load(Ordering::Relaxed),
         }
+    }
+
+    /// Changes the state. Readers see it with the next [`Inventory::update`].
+    pub(super) fn note<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Changes the state and publishes it if it really changed.

@@ -268,12 +268,14 @@ impl State {
     }
 
     /// Notes that the last process has left a cgroup, at `unix_ns` (0: unknown). A start that is told of later and is older is old news.
-    pub fn emptied(&mut self, cgroup: u64, unix_ns: i64, now: Instant) {
+    /// Gives whether it was a container's.
+    pub fn emptied(&mut self, cgroup: u64, unix_ns: i64, now: Instant) -> bool {
         let of_cgroup = |s: &&mut Slot| s.running && s.entry.container.cgroup_id == cgroup;
-        let Some(slot) = self.slots.values_mut().find(of_cgroup) else { return };
+        let Some(slot) = self.slots.values_mut().find(of_cgroup) else { return false };
         slot.finished_ns = slot.finished_ns.max(unix_ns);
         let key = slot.entry.container.key();
         self.stop(&key, now);
+        true
     }
 
     /// Notes that a container was deleted.

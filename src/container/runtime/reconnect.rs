@@ -10,8 +10,6 @@ use crate::kernel::clock;
 
 /// First and longest pause between attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// How often ended containers are looked for and let go.
-const SWEEP: Duration = Duration::from_secs(1);
 
 /// A daemon's client.
 pub(super) trait Client: Sync {
@@ -66,32 +64,17 @@ impl<'a> Link<'a> {
         let since_s = clock::unix_now() / 1_000_000_000;
         self.inventory.set_runtime(RuntimeStatus { name: self.name, socket: self.socket.to_owned(), state, since_s });
     }
-
-    /// Lets go of what ended. While nobody tells, looks for what ended itself.
-    async fn sweep(&self) {
-        let mut tick = tokio::time::interval(SWEEP);
-        loop {
-            tick.tick().await;
-            let now = Instant::now();
-            if !self.connected.load(Ordering::Relaxed) {
-                self.inventory.reap(now);
-            }
-            self.inventory.sweep(now);
-        }
-    }
 }
 
 /// Runs sessions for ever, with pauses between them that grow while none of them lasts.
 pub(super) async fn run(client: &impl Client, link: &Link<'_>) {
-    tokio::join!(sessions(client, link), link.sweep());
-}
-
-async fn sessions(client: &impl Client, link: &Link<'_>) {
     let mut pause = PAUSES.0;
     loop {
         let attempt = Instant::now();
         let reason = client.session(link).await;
         link.ended(reason);
+        // While nobody tells what ends, it is looked for.
+        link.inventory.reap(Instant::now(), Some(link.name));
         // A session that lasted was a success, whatever ended it.
         pause = if attempt.elapsed() > PAUSES.1 { PAUSES.0 } else { (pause * 2).min(PAUSES.1) };
         tokio::time::sleep(pause).await;

@@ -35,6 +35,10 @@ pub struct Observer {
     inventory: Arc<Inventory>,
     /// By the process of the runtime.
     prepared: HashMap<u32, Prepared>,
+    /// Namespaces seen since the last publication.
+    seen: Vec<SeenNamespace>,
+    /// Whether there is something to publish that somebody may wait for.
+    has_news: bool,
 }
 
 /// A container that a runtime is about to make.
@@ -50,10 +54,19 @@ struct Prepared {
 impl Observer {
     /// An observer that has seen nothing.
     pub fn new(inventory: Arc<Inventory>) -> Self {
-        Observer { inventory, prepared: HashMap::new() }
+        Observer { inventory, prepared: HashMap::new(), seen: Vec::new(), has_news: false }
     }
 
-    /// Takes in what was seen.
+    /// Lets readers see what was taken in. A container that is only about to be made can wait for the next news.
+    pub fn publish(&mut self) {
+        if !std::mem::take(&mut self.has_news) {
+            return;
+        }
+        self.inventory.update(|_| ());
+        self.seen.drain(..).for_each(|seen| self.inventory.pass_gates(seen));
+    }
+
+    /// Takes in what was seen. Readers see it after [`Observer::publish`].
     pub fn observe(&mut self, sighting: Sighting) {
         match sighting {
             Sighting::CgroupMade { id, path } => {
@@ -64,18 +77,19 @@ impl Observer {
             }
             Sighting::CgroupRemoved { id } => {
                 self.inventory.cgroups().remove(id, Instant::now());
-                self.inventory.update(|state| state.emptied(id, 0, Instant::now()));
+                self.has_news |= self.inventory.note(|state| state.emptied(id, 0, Instant::now()));
             }
             Sighting::CgroupEmpty { id, at } => {
                 let unix_ns = clock::boot_to_unix(at) as i64;
-                self.inventory.update(|state| state.emptied(id, unix_ns, Instant::now()));
+                self.has_news |= self.inventory.note(|state| state.emptied(id, unix_ns, Instant::now()));
             }
             // A runtime inside of a container makes what is a part of that container.
             Sighting::Runtime { mntns, .. } if mntns != process::host_mntns() => {}
             Sighting::Runtime { pid, cgroup, arguments, .. } => self.prepare(pid, cgroup, &arguments),
             Sighting::Namespace { mntns, netns, pid, parent, cgroup, settled } => {
                 self.enter(&Entered { mntns, netns, pid, cgroup }, parent);
-                self.inventory.pass_gates(SeenNamespace { mntns, settled });
+                self.seen.push(SeenNamespace { mntns, settled });
+                self.has_news = true;
             }
         }
     }
@@ -87,7 +101,7 @@ impl Observer {
             let mut container = Container::default();
             container.runtime.container_id = command.id;
             container.runtime.container_name = command.name;
-            return self.inventory.update(|state| state.prepare(container));
+            return self.inventory.note(|state| state.prepare(container));
         }
         let Some(bundle) = bundle_of(pid, command.bundle.as_deref()) else { return };
         let namespace = containerd_namespace(&bundle);
@@ -109,7 +123,7 @@ impl Observer {
         if self.prepared.len() < MOST {
             self.prepared.insert(pid, Prepared { container: container.clone(), plain, cgroup, at: now });
         }
-        self.inventory.update(|state| state.prepare(container));
+        self.inventory.note(|state| state.prepare(container));
     }
 
     fn enter(&mut self, entered: &Entered, parent: u32) {
@@ -120,22 +134,23 @@ impl Observer {
             // Until its runtime says it more precisely.
             container.runtime.container_started_at = clock::unix_now() as i64;
             let (plain, key) = (*plain, container.key());
-            self.inventory.update(|state| {
+            return self.inventory.note(|state| {
                 state.seen(container, held);
                 if plain {
                     state.confirm(&key);
                 }
             });
-            return;
         }
+        // Whose it is may be among what was just noted.
+        self.inventory.update(|_| ());
         let path = self.inventory.cgroups().path(entered.cgroup);
         let Some(mut container) = path.and_then(|path| self.inventory.owner_in(&path, entered.cgroup)) else {
-            return self.inventory.update(|state| state.vacate(entered.mntns, ""));
+            return self.inventory.note(|state| state.vacate(entered.mntns, ""));
         };
         let held = entered.fill(&mut container, &self.inventory, 0);
         // Of which nobody knows whether it is the first.
         container.runtime.container_pid = 0;
-        self.inventory.update(|state| state.seen(container, held));
+        self.inventory.note(|state| state.seen(container, held));
     }
 }
 

@@ -33,6 +33,12 @@ fn runtime(pid: u32, words: &str) -> Sighting {
     Sighting::Runtime { pid, mntns: host_mntns(), cgroup: 3, arguments }
 }
 
+/// As the watcher does with all that it finds at once.
+fn see(observer: &mut Observer, sighting: Sighting) {
+    observer.observe(sighting);
+    observer.publish();
+}
+
 fn found(inventory: &Inventory, mntns: u64) -> Option<Container> {
     let snapshot = inventory.snapshot();
     snapshot.by_mntns(mntns).and_then(|entry| snapshot.container(entry)).cloned()
@@ -48,8 +54,8 @@ fn bundle(folder: &std::path::Path, config: &str) -> String {
 #[test]
 fn engines_containers_are_told_by_cgroup() {
     let (inventory, mut observer) = observer(Wanted::default());
-    observer.observe(made(7, &format!("/docker/{ID}")));
-    observer.observe(namespace(500, 1, 7));
+    see(&mut observer, made(7, &format!("/docker/{ID}")));
+    see(&mut observer, namespace(500, 1, 7));
     let container = found(&inventory, 500).unwrap();
     assert_eq!((container.runtime.container_id.as_str(), container.runtime.runtime_name.as_str()), (ID, "docker"));
     assert_eq!((container.netns, container.cgroup_id, container.is_named()), (501, 7, false));
@@ -61,7 +67,7 @@ fn engines_containers_are_told_by_cgroup() {
     inventory.update(|state| state.register(told));
     let container = found(&inventory, 500).unwrap();
     assert_eq!((container.runtime.container_name.as_str(), container.cgroup_id), ("web", 7));
-    observer.observe(Sighting::CgroupEmpty { id: 7, at: 1 });
+    see(&mut observer, Sighting::CgroupEmpty { id: 7, at: 1 });
     assert_eq!((inventory.stats().running, found(&inventory, 500).is_some()), (0, true));
 }
 
@@ -72,10 +78,10 @@ fn plain_containers_are_told_by_their_runtime() {
     let path = bundle(&dir.path().join("b"), "{}");
     for (wanted, expected) in [(true, Some("web")), (false, None)] {
         let (inventory, mut observer) = observer(Wanted { oci: wanted, systemd: false });
-        observer.observe(made(7, "/web"));
-        observer.observe(runtime(GONE, &format!("/usr/sbin/runc --root /r create --bundle {path} web")));
-        observer.observe(namespace(500, GONE, 7));
-        observer.observe(namespace(600, 1, 7));
+        see(&mut observer, made(7, "/web"));
+        see(&mut observer, runtime(GONE, &format!("/usr/sbin/runc --root /r create --bundle {path} web")));
+        see(&mut observer, namespace(500, GONE, 7));
+        see(&mut observer, namespace(600, 1, 7));
         let name = |mntns| found(&inventory, mntns).map(|c| c.runtime.container_name);
         assert_eq!(name(500).as_deref(), expected);
         // Another namespace of a process in its cgroup is its own, too.
@@ -83,7 +89,7 @@ fn plain_containers_are_told_by_their_runtime() {
         let Some(container) = found(&inventory, 500) else { continue };
         assert_eq!((container.runtime.runtime_name.as_str(), container.bundle.as_str()), ("runc", path.as_str()));
         assert!(container.runtime.container_started_at > 1_700_000_000_000_000_000);
-        observer.observe(Sighting::CgroupRemoved { id: 7 });
+        see(&mut observer, Sighting::CgroupRemoved { id: 7 });
         inventory.sweep(Instant::now() + Duration::from_secs(11));
         assert_eq!((name(500), inventory.stats().kept), (None, 0));
     }
@@ -102,8 +108,8 @@ fn pods_are_told_by_bundles() {
     let task = dir.path().join("io.containerd.runtime.v2.task/k8s.io");
     for (pid, id, kind, mntns) in [(GONE, ID.to_owned(), "container", 500), (GONE - 1, ID.replace('0', "f"), "sandbox", 600)] {
         let path = bundle(&task.join(&id), &config(kind));
-        observer.observe(runtime(pid, &format!("runc create --bundle {path} {id}")));
-        observer.observe(namespace(mntns, pid, 0));
+        see(&mut observer, runtime(pid, &format!("runc create --bundle {path} {id}")));
+        see(&mut observer, namespace(mntns, pid, 0));
     }
     let container = found(&inventory, 500).unwrap();
     assert_eq!((container.k8s.pod_name.as_str(), container.k8s.container_name.as_str(), container.is_named()), ("shop-0", "app", true));
@@ -121,17 +127,17 @@ fn conmon_names_and_nested_runtimes_do_not() {
     let dir = tempfile::tempdir().unwrap();
     let path = bundle(&dir.path().join("b"), r#"{"annotations":{"io.container.manager":"libpod"}}"#);
     let (inventory, mut observer) = observer(everything());
-    observer.observe(runtime(20, &format!("/usr/bin/conmon --api-version 1 -c {ID} -n db -b {path}")));
-    observer.observe(runtime(GONE, &format!("runc create --bundle {path} {ID}")));
-    observer.observe(namespace(500, GONE, 0));
+    see(&mut observer, runtime(20, &format!("/usr/bin/conmon --api-version 1 -c {ID} -n db -b {path}")));
+    see(&mut observer, runtime(GONE, &format!("runc create --bundle {path} {ID}")));
+    see(&mut observer, namespace(500, GONE, 0));
     let container = found(&inventory, 500).unwrap();
     assert_eq!((container.runtime.container_name.as_str(), container.runtime.runtime_name.as_str()), ("db", "podman"));
 
     let nested = Sighting::Runtime { pid: 30, mntns: 500, cgroup: 3, arguments: b"runc\0create\0inner".to_vec() };
-    observer.observe(nested);
-    observer.observe(made(8, &format!("/libpod_parent/libpod-{ID}")));
-    observer.observe(made(9, &format!("/libpod_parent/libpod-{ID}/inner")));
-    observer.observe(namespace(700, 30, 9));
+    see(&mut observer, nested);
+    see(&mut observer, made(8, &format!("/libpod_parent/libpod-{ID}")));
+    see(&mut observer, made(9, &format!("/libpod_parent/libpod-{ID}/inner")));
+    see(&mut observer, namespace(700, 30, 9));
     assert_eq!(found(&inventory, 700).unwrap().runtime.container_name, "db", "it belongs to the outer container");
 }
 
@@ -141,11 +147,11 @@ fn units_of_systemd() {
     for wanted in [true, false] {
         let (inventory, mut observer) = observer(Wanted { oci: true, systemd: wanted });
         for (id, path) in [(1, "/system.slice/ssh.service"), (2, "/system.slice"), (3, "/user.slice/session-1.scope"), (4, "/x.service")] {
-            observer.observe(made(id, path));
+            see(&mut observer, made(id, path));
         }
         let names: Vec<String> = inventory.snapshot().running().map(|c| c.runtime.container_name.clone()).collect();
         assert_eq!(names, if wanted { vec!["ssh.service".to_owned()] } else { Vec::new() });
-        observer.observe(Sighting::CgroupEmpty { id: 1, at: 1 });
+        see(&mut observer, Sighting::CgroupEmpty { id: 1, at: 1 });
         assert_eq!(inventory.snapshot().running().count(), 0);
     }
 }
@@ -154,9 +160,9 @@ fn units_of_systemd() {
 #[test]
 fn private_namespaces_are_no_containers() {
     let (inventory, mut observer) = observer(everything());
-    observer.observe(made(7, "/system.slice/x.slice"));
-    observer.observe(namespace(500, 1, 7));
-    observer.observe(namespace(501, 1, 0));
+    see(&mut observer, made(7, "/system.slice/x.slice"));
+    see(&mut observer, namespace(500, 1, 7));
+    see(&mut observer, namespace(501, 1, 0));
     assert_eq!((found(&inventory, 500), found(&inventory, 501)), (None, None));
 }
 

@@ -23,6 +23,8 @@ use table::Table;
 
 /// How often lost records are looked for, and whether to end.
 const TICK: Duration = Duration::from_millis(500);
+/// How long what is told is gathered: one wake-up and one look for all that a runtime does at once. Whoever needs it sooner catches up.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Watches the kernel for containers until cancelled, on a thread of its own. What is `wanted` can be changed in the inventory later.
 ///
@@ -59,6 +61,7 @@ fn follow(table: &Table, inventory: &Inventory, cancel: &CancellationToken) {
             tracing::error!(%error, "waiting for containers failed, polling instead");
             std::thread::sleep(Duration::from_millis(10));
         }
+        std::thread::sleep(GATHER);
     }
     table.close();
 }

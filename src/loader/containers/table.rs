@@ -70,13 +70,14 @@ impl KernelTable for Table {
         loop {
             match ring.next() {
                 Ok(Some(bytes)) => record::sighting(bytes).into_iter().for_each(|sighting| observer.observe(sighting)),
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(error) => {
                     tracing::error!(%error, "what the kernel tells of containers cannot be read");
-                    return;
+                    break;
                 }
             }
         }
+        observer.publish();
     }
 
     fn cgroup_of_namespace(&self, mntns: u64) -> Option<u64> {

@@ -91,7 +91,7 @@ impl<'a> Session<'a> {
                     self.api.version().await.map(drop)?;
                     self.synchronize().await?;
                 }
-                _ = reap.tick(), if events.is_none() => self.inventory.reap(Instant::now()),
+                _ = reap.tick(), if events.is_none() => self.inventory.reap(Instant::now(), Some(self.kind.name)),
             }
         }
     }

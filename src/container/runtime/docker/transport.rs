@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::Request;
 use bollard::{BollardRequest, Docker};
 use hyper_util::client::legacy::Client;
@@ -25,10 +25,13 @@ const ANSWER_LIMIT: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 /// Most bytes of the event stream that make no event.
 pub(super) const EVENT_LIMIT: usize = 1 << 20;
 
+/// Connections kept for the next requests.
+const IDLE: usize = 2;
+
 /// What is counted against the limit.
 #[derive(Clone)]
 pub(super) enum Limit {
-    /// Everything a connection ever says. Connections are not reused.
+    /// The bytes since the last request was written: a connection is used for one after the other.
     Answer,
     /// The bytes since the reader of the events last set this to zero.
     Event(Arc<AtomicUsize>),
@@ -36,8 +39,7 @@ pub(super) enum Limit {
 
 /// A client for the engine behind `socket`. Connects on the first request.
 pub(super) fn client(socket: &Path, limit: Limit, timeout_s: u64) -> Result<Docker, DockerError> {
-    let http =
-        Arc::new(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(Connector { socket: socket.to_owned(), limit }));
+    let http = Arc::new(http(Connector { socket: socket.to_owned(), limit }));
     let transport = move |request: BollardRequest| -> Pin<Box<dyn Future<Output = _> + Send>> {
         let http = http.clone();
         Box::pin(async move { http.request(request).await.map_err(bollard::errors::Error::from) })
@@ -51,10 +53,9 @@ pub(super) fn client(socket: &Path, limit: Limit, timeout_s: u64) -> Result<Dock
 pub(super) struct Plain(Client<Connector, Body>);
 
 impl Plain {
-    /// A client for the engine behind `socket`. Connects for each request.
+    /// A client for the engine behind `socket`. Connects on the first request.
     pub fn new(socket: &Path) -> Self {
-        let connector = Connector { socket: socket.to_owned(), limit: Limit::Answer };
-        Plain(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector))
+        Plain(http(Connector { socket: socket.to_owned(), limit: Limit::Answer }))
     }
 
     /// The JSON that is found at `path`.
@@ -67,6 +68,13 @@ impl Plain {
         let body = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_LIMIT).await.map_err(io::Error::other)?;
         serde_json::from_slice(&body).map_err(io::Error::other)
     }
+}
+
+fn http<B: HttpBody + Send>(connector: Connector) -> Client<Connector, B>
+where
+    B::Data: Send,
+{
+    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(IDLE).build(connector)
 }
 
 #[derive(Clone)]
@@ -125,6 +133,7 @@ impl AsyncRead for Limited {
 
 impl AsyncWrite for Limited {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.count = 0;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
