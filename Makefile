@@ -32,6 +32,7 @@ bench: tools     ## the benchmarks (never part of the tests)
 	@$(BENCH) --bench load
 	@$(BENCH) --bench images
 	@$(BENCH) --bench containers
+	@$(BENCH) --bench starts
 	@$(BENCH) --bench endpoints
 
 tools:           # what a build needs

@@ -15,6 +15,8 @@
 #define MAX_ARGS 4096
 #define MAX_CONTROLLERS 16
 #define MAX_FILTERS 64
+/* Without force nobody is woken while something lies unread that woke nobody. */
+#define WAKE BPF_RB_FORCE_WAKEUP
 
 enum kind {
 	CGROUP_MADE = 1,
@@ -233,7 +235,7 @@ static __always_inline void note_namespace(struct task_struct *task, __u64 cgrou
 	head->length = 0;
 	head->cgroup = cgroup;
 	head->at = bpf_ktime_get_boot_ns();
-	bpf_ringbuf_submit(head, 0);
+	bpf_ringbuf_submit(head, WAKE);
 }
 
 static __always_inline void tell_cgroup(__u32 kind, struct cgroup *cgroup, const char *path)
@@ -258,7 +260,7 @@ static __always_inline void tell_cgroup(__u32 kind, struct cgroup *cgroup, const
 	length = bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);
 	record->head.length = length > 0 ? length - 1 : 0;
 	/* Nothing follows from the others by themselves. */
-	bpf_ringbuf_submit(record, kind == CGROUP_EMPTY ? 0 : BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(record, kind == CGROUP_EMPTY ? WAKE : BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline void tell_runtime(struct task_struct *task, __u64 cgroup)
@@ -284,7 +286,7 @@ static __always_inline void tell_runtime(struct task_struct *task, __u64 cgroup)
 	record->head.length = length;
 	if (bpf_probe_read_user(record->args, length, (void *)start))
 		record->head.length = 0;
-	bpf_ringbuf_submit(record, 0);
+	bpf_ringbuf_submit(record, WAKE);
 }
 
 SEC("raw_tp/cgroup_mkdir")

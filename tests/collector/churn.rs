@@ -1,4 +1,5 @@
-//! A thousand containers that live 50 to 500 ms, across two runtimes that are restarted meanwhile: every exec in them is named.
+//! A thousand containers that live 50 to 500 ms, across two runtimes that are restarted meanwhile: every exec in them is named and, where they are
+//! selected, traced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -137,9 +138,7 @@ fn every_exec_of_a_thousand_short_lived_containers_is_named() {
     };
     let (all, selected) = (short("all.jsonl"), short("selected.jsonl"));
     assert!(all.is_empty(), "not three programs of {}: {all:?}\n{}", all.len(), collector.log());
-    // The kernel's filter may learn of a container a moment after its first program began.
-    println!("behind a selection the first program of {} of {CONTAINERS} containers was missed: {selected:?}", selected.len());
-    assert!(selected.len() <= CONTAINERS / 100, "{selected:?}\n{}", collector.log());
+    assert!(selected.is_empty(), "behind a selection not three programs of {}: {selected:?}\n{}", selected.len(), collector.log());
     assert!(late <= early * 6 / 5 + 4096, "resident memory grew from {early} to {late} KiB");
     let (code, log) = collector.stop();
     assert_eq!(code, 0);

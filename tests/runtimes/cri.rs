@@ -119,6 +119,9 @@ fn complete(container: &Container, id: &str, pod: &Pod, name: &str) {
     assert!(container.annotations.contains_key("io.kubernetes.container.restartCount"), "{:?}", container.annotations);
     assert!(container.cgroup_v2.starts_with(&format!("/kubepods/besteffort/pod{}/", pod.uid)), "{}", container.cgroup_v2);
     assert!(!container.sandbox);
+    // What only the sandbox is told.
+    assert_eq!(container.k8s.pod_labels.keys().collect::<Vec<_>>(), ["app"], "{:?}", container.k8s.pod_labels);
+    assert_eq!(container.k8s.pod_annotations.get("team").map(String::as_str), Some("blue"));
 }
 
 /// All that is to be known of a pod's pause container, whose labels and annotations are the pod's.

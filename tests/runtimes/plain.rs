@@ -1,7 +1,7 @@
 //! Containers of runc that no daemon knows, and units: told by the kernel, the bundle and runc's folder of states.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use gadgetry::container::runtime::{self, Settings};
@@ -11,62 +11,8 @@ use gadgetry::kernel::cgroupfs;
 use gadgetry::loader::containers;
 use tokio_util::sync::CancellationToken;
 
+use crate::bundle::Bundle;
 use crate::follow::{SECOND, until};
-
-/// A bundle with busybox in it, and the containers that are made of it.
-struct Bundle(PathBuf);
-
-impl Bundle {
-    fn prepare(test: &str) -> Option<Self> {
-        for tool in ["runc", "busybox"] {
-            if Command::new(tool).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-                println!("SKIPPED {test}: no {tool} on PATH (apt-get install runc busybox-static)");
-                return None;
-            }
-        }
-        let dir = PathBuf::from(format!("/tmp/gadgetry-{test}-{}", std::process::id()));
-        for folder in ["rootfs/bin", "rootfs/proc", "rootfs/dev", "rootfs/sys"] {
-            std::fs::create_dir_all(dir.join(folder)).unwrap();
-        }
-        let busybox = Command::new("sh").args(["-c", "command -v busybox"]).output().unwrap();
-        std::fs::copy(String::from_utf8(busybox.stdout).unwrap().trim(), dir.join("rootfs/bin/busybox")).unwrap();
-        Some(Bundle(dir))
-    }
-
-    fn program(&self, args: &[&str]) {
-        let _ = std::fs::remove_file(self.0.join("config.json"));
-        assert!(Command::new("runc").arg("spec").current_dir(&self.0).status().unwrap().success());
-        let path = self.0.join("config.json");
-        let mut config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        config["process"]["args"] = args.iter().map(|arg| serde_json::Value::from(*arg)).collect();
-        config["process"]["terminal"] = false.into();
-        // The usual limits are above what this machine allows.
-        config["process"]["rlimits"] = serde_json::json!([]);
-        std::fs::write(path, config.to_string()).unwrap();
-    }
-
-    fn runc(&self, args: &[&str]) -> String {
-        let output = Command::new("runc").args(args).current_dir(&self.0).stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "runc {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    /// Runs one that lives on. Its output goes nowhere: it would keep ours open.
-    fn start(&self, name: &str) {
-        let mut runc = Command::new("runc");
-        let status = runc.args(["run", "-d", name]).current_dir(&self.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        assert!(status.status().unwrap().success());
-    }
-}
-
-impl Drop for Bundle {
-    fn drop(&mut self) {
-        for name in ["plain-before", "plain-after"] {
-            let _ = Command::new("runc").args(["delete", "-f", name]).stderr(Stdio::null()).status();
-        }
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn find(inventory: &Inventory, name: &str) -> Option<Container> {
     inventory.snapshot().running().find(|c| c.runtime.container_name == name).cloned()
@@ -75,14 +21,14 @@ fn find(inventory: &Inventory, name: &str) -> Option<Container> {
 /// Those that run already are found with their bundle, new ones as they start, also when they are over at once; each ends with its cgroup.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plain_containers_are_found_and_followed() {
-    let Some(bundle) = Bundle::prepare("plain") else { return };
+    let Some(mut bundle) = Bundle::prepare("plain") else { return };
     bundle.program(&["/bin/busybox", "sleep", "1000"]);
     bundle.start("plain-before");
     let (inventory, cancel) = (Inventory::new(), CancellationToken::new());
     let settings = Settings { oci: true, ..Settings::default() };
     assert!(runtime::list(&inventory, &settings).await.is_empty());
     let before = find(&inventory, "plain-before").expect("found in runc's folder of states");
-    assert_eq!((before.runtime.runtime_name.as_str(), Path::new(&before.bundle)), ("runc", bundle.0.as_path()));
+    assert_eq!((before.runtime.runtime_name.as_str(), Path::new(&before.bundle)), ("runc", bundle.folder()));
     assert!(before.mntns != 0 && before.runtime.container_started_at > 1_700_000_000_000_000_000, "{before:?}");
 
     containers::watch(&inventory, Wanted { oci: true, systemd: false }, &cancel).unwrap();
