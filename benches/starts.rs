@@ -1,5 +1,5 @@
-//! What a container's start and end cost a collector that knows 500 others: CPU time of all its threads, of real containers of runc and of
-//! Docker. The thread that starts them is not counted. Needs root, runc and Docker; prints what it leaves out; asserts nothing.
+//! What a container's start, and its whole life, cost a collector that knows 500 others: CPU time of all its threads, of real containers of
+//! runc and of Docker. The thread that starts them is not counted. Needs root, runc and Docker; prints what it leaves out; asserts nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../tests/support/bundle.rs"]
@@ -74,7 +74,7 @@ fn follow(engine: Option<&Engine>) -> (Arc<Inventory>, CancellationToken) {
 }
 
 fn main() {
-    let Some(bundle) = Bundle::prepare("bench-starts") else { return };
+    let Some(mut bundle) = Bundle::prepare("bench-starts") else { return };
     bundle.program(&["/bin/busybox", "true"]);
     let mut engine = Engine::prepare("bench-starts-docker");
     engine.iter_mut().for_each(Engine::start);
@@ -85,9 +85,17 @@ fn main() {
     std::thread::sleep(IDLE);
     let idle = (cpu() - before).as_secs_f64() / IDLE.as_secs_f64();
     println!("{:<34}{:>18}{:>10.0} us of CPU per second", "idle, 500 containers known", "", idle * 1e6);
-    measure("runc run, to its end", &inventory, idle, |number| drop(bundle.runc(&["run", &format!("bench-{number}")])));
+    let name = |number: usize| format!("bench-{number}");
+    measure("runc run, its whole life", &inventory, idle, |number| drop(bundle.runc(&["run", &name(number)])));
+    bundle.program(&["/bin/busybox", "sleep", "1000"]);
+    measure("runc run -d, its start", &inventory, idle, |number| bundle.start(&name(number)));
+    (0..STARTS).for_each(|number| drop(bundle.runc(&["delete", "-f", &name(number)])));
     if let Some(engine) = &engine {
-        measure("docker run --rm, to its end", &inventory, idle, |number| drop(engine.run_container(&format!("bench-{number}"), "true")));
+        measure("docker run --rm, its whole life", &inventory, idle, |number| drop(engine.run_container(&name(number), "true")));
+        let start = |number| {
+            drop(engine.docker(&["run", "-d", "--network", "none", "--name", &name(number), "localhost/busybox:1", "sleep", "1000"]))
+        };
+        measure("docker run -d, its start", &inventory, idle, start);
     }
     println!("{} containers are kept at the end", inventory.stats().kept);
     cancel.cancel();

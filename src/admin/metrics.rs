@@ -124,7 +124,8 @@ fn containers(report: &Report) -> [Metric; 5] {
     kept.integer(&[], report.containers.kept);
     let mut refused = counter("gadgetry_containers_refused", "Containers that the inventory had no room for");
     refused.integer(&[], report.containers.refused);
-    let mut lookups = counter("gadgetry_containers_lookups", "Namespaces and processes looked up because nobody had told of them, by the result");
+    let mut lookups =
+        counter("gadgetry_containers_lookups", "Namespaces and processes looked up because nobody had told of them, by the result");
     lookups.integer(&[("result", "found")], report.containers.found);
     lookups.integer(&[("result", "none")], report.containers.not_found);
     let mut missed = counter("gadgetry_containers_watch_missed", "Records of the kernel's watcher for containers that found no room");

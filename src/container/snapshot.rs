@@ -1,6 +1,7 @@
 //! The inventory at one moment: immutable, shared, and the dictionary of every enriched column.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -69,7 +70,9 @@ pub struct Snapshot {
     pub(super) doubtful: HashSet<u64>,
     pub(super) netns: NumberMap<u64, u32>,
     pub(super) cgroups: NumberMap<u64, u32>,
-    pub(super) keys: HashMap<Arc<str>, u32>,
+    /// By the hash of their keys.
+    pub(super) keys: NumberMap<u64, u32>,
+    pub(super) hasher: RandomState,
     pub(super) running: Vec<u32>,
     pub(super) ended: Vec<u32>,
 }
@@ -120,7 +123,8 @@ impl Snapshot {
 
     /// The entry of the container with this key (see [`Container::key`]), which is mostly its id.
     pub fn by_id(&self, key: &str) -> Option<u32> {
-        self.keys.get(key).copied()
+        let entry = self.keys.get(&self.hasher.hash_one(key)).copied();
+        entry.filter(|entry| self.container(*entry).is_some_and(|container| container.key() == key))
     }
 
     /// Whether all is known of an entry that a selector may ask for, or no more will come: [`PATIENCE`] has passed.

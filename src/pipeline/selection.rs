@@ -39,7 +39,10 @@ pub(super) fn follow(filter: MntnsFilter, plan: &GadgetPlan, context: &Context, 
     let admission = lock(&shared.selection).filter.admit_new(&context.inventory);
     shared.is_admitting.store(admission.is_some(), Ordering::Relaxed);
     if admission.is_none() {
-        tracing::debug!(gadget = plan.name, "the kernel does not let new containers through itself, they are selected as they are heard of");
+        tracing::debug!(
+            gadget = plan.name,
+            "the kernel does not let new containers through itself, they are selected as they are heard of"
+        );
     }
     shared.update();
     context.runtime.spawn(async move {

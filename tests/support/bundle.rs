@@ -71,4 +71,3 @@ impl Drop for Bundle {
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
-

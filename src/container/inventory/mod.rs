@@ -5,7 +5,7 @@ mod state;
 
 use std::mem;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -40,9 +40,15 @@ pub struct SeenNamespace {
 /// What is done when the kernel tells of a container's first process. Called on the thread that hears of it; must be quick.
 pub type Gate = dyn Fn(SeenNamespace) + Send + Sync;
 
+/// How long the news of runtimes are gathered before they are published: they say a thing in several ways at once.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// All containers of this machine.
 pub struct Inventory {
+    this: Weak<Inventory>,
     state: Mutex<State>,
+    /// Whether somebody is about to publish.
+    publishing: AtomicBool,
     published: ArcSwap<Snapshot>,
     changed: watch::Sender<u64>,
     runtimes: Mutex<Vec<RuntimeStatus>>,
@@ -77,8 +83,10 @@ impl Inventory {
     pub fn new() -> Arc<Self> {
         let mut state = State::new(process::host_mntns(), node_name());
         let published = ArcSwap::from_pointee(state.snapshot(0));
-        Arc::new(Inventory {
+        Arc::new_cyclic(|this| Inventory {
+            this: this.clone(),
             state: Mutex::new(state),
+            publishing: AtomicBool::new(false),
             published,
             changed: watch::Sender::new(0),
             runtimes: Mutex::new(Vec::new()),
@@ -228,6 +236,23 @@ impl Inventory {
     /// Changes the state. Readers see it with the next [`Inventory::update`].
     pub(super) fn note<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the state; readers see it within [`GATHER`]. Outside of a runtime of tokio at once.
+    pub(super) fn update_soon<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let Ok(tokio) = tokio::runtime::Handle::try_current() else { return self.update(change) };
+        let result = self.note(change);
+        if !self.publishing.swap(true, Ordering::AcqRel) {
+            let this = self.this.clone();
+            tokio.spawn(async move {
+                tokio::time::sleep(GATHER).await;
+                if let Some(inventory) = this.upgrade() {
+                    inventory.publishing.store(false, Ordering::Release);
+                    inventory.update(|_| ());
+                }
+            });
+        }
+        result
     }
 
     /// Changes the state and publishes it if it really changed.

@@ -5,6 +5,7 @@ mod pods;
 mod publish;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::container::record::Container;
 use crate::container::snapshot::{Entry, PATIENCE, UNNAMED_ENTRY};
 use merge::Rank;
 use pods::Pods;
-use publish::Shared;
+use publish::{Marks, Shared};
 
 /// Mount namespaces beside its own that a container may have at once (processes in it that unshared).
 const MAX_ALIASES: usize = 16;
@@ -24,6 +25,7 @@ const MAX_ALIASES: usize = 16;
 struct Slot {
     number: u32,
     entry: Arc<Entry>,
+    marks: Marks,
     running: bool,
     /// When it was last heard that it runs, or for the first time that it is there.
     heard: Instant,
@@ -70,6 +72,8 @@ pub(in crate::container) struct State {
     next: u32,
     refused: u64,
     dirty: bool,
+    /// Of keys: with numbers of our own, since strangers choose ids.
+    hasher: RandomState,
 }
 
 impl State {
@@ -87,6 +91,7 @@ impl State {
             next: UNNAMED_ENTRY + 1,
             refused: 0,
             dirty: false,
+            hasher: RandomState::new(),
         }
     }
 
@@ -100,7 +105,7 @@ impl State {
     }
 
     pub fn running(&self) -> usize {
-        self.slots.values().filter(|s| s.running && !s.entry.container.sandbox).count()
+        self.slots.values().filter(|s| s.running && !s.marks.is_sandbox).count()
     }
 
     pub fn kept(&self) -> usize {
@@ -227,7 +232,7 @@ impl State {
             let before = slot.aliases.len();
             slot.aliases.retain(|alias| *alias != mntns);
             self.dirty |= before != slot.aliases.len();
-            if !slot.running && slot.held.is_none() && slot.entry.container.mntns == mntns && mntns != 0 {
+            if !slot.running && slot.held.is_none() && slot.marks.mntns == mntns && mntns != 0 {
                 stale.push(slot.entry.container.clone());
             }
         }
@@ -270,7 +275,7 @@ impl State {
     /// Notes that the last process has left a cgroup, at `unix_ns` (0: unknown). A start that is told of later and is older is old news.
     /// Gives whether it was a container's.
     pub fn emptied(&mut self, cgroup: u64, unix_ns: i64, now: Instant) -> bool {
-        let of_cgroup = |s: &&mut Slot| s.running && s.entry.container.cgroup_id == cgroup;
+        let of_cgroup = |s: &&mut Slot| s.running && s.marks.cgroup == cgroup;
         let Some(slot) = self.slots.values_mut().find(of_cgroup) else { return false };
         slot.finished_ns = slot.finished_ns.max(unix_ns);
         let key = slot.entry.container.key();
@@ -347,7 +352,7 @@ impl State {
     /// Names containers after their ids that nobody has named for [`PATIENCE`]: those that a runtime told of, or `all`.
     pub fn name_after_ids(&mut self, now: Instant, all: bool) {
         let waits = |s: &&Slot| now.saturating_duration_since(s.entry.since) < PATIENCE;
-        let nameless = self.slots.values().filter(|s| (all || s.is_known()) && !s.entry.container.is_named() && !waits(s));
+        let nameless = self.slots.values().filter(|s| (all || s.is_known()) && !s.marks.is_named && !waits(s));
         let nameless: Vec<(Container, bool)> = nameless.map(|s| (s.entry.container.clone(), s.running)).collect();
         for (mut container, running) in nameless {
             container.runtime.container_name.clone_from(&container.runtime.container_id);
@@ -382,11 +387,12 @@ impl State {
             let is_sandbox = container.sandbox;
             let entry = Arc::new(Entry::new(container, since));
             entry.told.store(is_told, Ordering::Relaxed);
-            let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot::new(number, entry.clone()));
+            let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot::new(number, entry.clone(), self.hasher.hash_one(&*key)));
             if slot.number != number {
                 self.retired.push((slot.number, slot.entry.clone(), Instant::now()));
+                (slot.number, slot.entry) = (number, entry.clone());
+                slot.marks = Marks::of(&entry.container, slot.marks.key);
             }
-            (slot.number, slot.entry) = (number, entry.clone());
             if is_sandbox {
                 self.sandbox_changed(&entry.container);
             }
@@ -411,8 +417,9 @@ impl State {
 }
 
 impl Slot {
-    fn new(number: u32, entry: Arc<Entry>) -> Self {
-        let heard = Instant::now();
-        Slot { number, entry, running: false, heard, rank: Rank::Seen, ended: None, finished_ns: 0, held: None, aliases: Vec::new() }
+    fn new(number: u32, entry: Arc<Entry>, key: u64) -> Self {
+        let marks = Marks::of(&entry.container, key);
+        let (running, rank, heard) = (false, Rank::Seen, Instant::now());
+        Slot { number, entry, marks, running, heard, rank, ended: None, finished_ns: 0, held: None, aliases: Vec::new() }
     }
 }

@@ -72,8 +72,7 @@ impl Follower {
                 next.insert(mntns);
             }
         }
-        self.entering
-            .retain(|mntns, since| snapshot.by_mntns(*mntns).is_none() && now.saturating_duration_since(*since) < PATIENCE);
+        self.entering.retain(|mntns, since| snapshot.by_mntns(*mntns).is_none() && now.saturating_duration_since(*since) < PATIENCE);
         self.undecided |= !self.entering.is_empty();
         next.extend(self.entering.keys());
         if self.selector.includes_host() && snapshot.host_mntns() != 0 {

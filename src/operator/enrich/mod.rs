@@ -3,9 +3,9 @@
 mod cache;
 mod fields;
 mod names;
-mod window;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -10,6 +10,37 @@ use crate::container::record::Container;
 use crate::container::snapshot::{Entry, Snapshot};
 use crate::container::units;
 
+/// What a snapshot is made by, beside the record: publishing reads it of every container, where records are strewn over the memory.
+#[derive(Clone, Copy)]
+pub(super) struct Marks {
+    /// Hash of its key.
+    pub key: u64,
+    pub mntns: u64,
+    pub netns: u64,
+    pub cgroup: u64,
+    pub is_sandbox: bool,
+    pub is_named: bool,
+    host_network: bool,
+    is_unit: bool,
+    has_started: bool,
+}
+
+impl Marks {
+    pub fn of(container: &Container, key: u64) -> Self {
+        Marks {
+            key,
+            mntns: container.mntns,
+            netns: container.netns,
+            cgroup: container.cgroup_id,
+            is_sandbox: container.sandbox,
+            is_named: container.is_named(),
+            host_network: container.host_network,
+            is_unit: container.namespace == units::NAME,
+            has_started: container.runtime.container_started_at != 0,
+        }
+    }
+}
+
 /// The entry of a network namespace that several containers are in.
 pub(super) struct Shared {
     members: Vec<u32>,
@@ -26,21 +57,20 @@ impl State {
             host_mntns: self.host_mntns,
             host_netns: self.host_netns,
             node: self.node.clone(),
+            hasher: self.hasher.clone(),
             ..Snapshot::default()
         };
-        let mut slots: Vec<(&Arc<str>, &Slot)> = self.slots.iter().collect();
+        let mut slots: Vec<&Slot> = self.slots.values().collect();
         let recent = self.retired.get(self.older.0..).unwrap_or_default();
         snapshot.older = self.older.1.clone();
         snapshot.reserve(slots.len(), recent.len());
         snapshot.entries.extend(recent.iter().map(|(number, entry, _)| (*number, entry.clone())));
         // Later insertions win: ended ones first, and by age among equals.
-        slots.sort_unstable_by_key(|(_, s)| (s.running, s.number));
-        for (_, slot) in &slots {
+        slots.sort_unstable_by_key(|s| (s.running, s.number));
+        for slot in slots.iter().filter(|slot| !slot.aliases.is_empty()) {
             snapshot.mntns.extend(slot.aliases.iter().map(|mntns| (*mntns, slot.number)));
         }
-        for (key, slot) in slots {
-            add(&mut snapshot, key, slot);
-        }
+        slots.into_iter().for_each(|slot| add(&mut snapshot, slot));
         for (netns, shared) in &self.shared {
             snapshot.netns.insert(*netns, shared.number);
             snapshot.entries.insert(shared.number, shared.entry.clone());
@@ -51,17 +81,14 @@ impl State {
 
     /// Keeps an entry for each network namespace with several containers: what they have in common, as the pod's names.
     fn share_networks(&mut self) {
-        let is_sharing = |s: &&Slot| {
-            let container = &s.entry.container;
-            s.running && container.netns != 0 && !container.host_network && !container.sandbox
-        };
+        let is_sharing = |s: &&Slot| s.running && s.marks.netns != 0 && !s.marks.host_network && !s.marks.is_sandbox;
         let sharing = || self.slots.values().filter(is_sharing);
         let mut members: NumberMap<u64, u32> = NumberMap::default();
         members.reserve(self.slots.len());
-        sharing().for_each(|slot| *members.entry(slot.entry.container.netns).or_default() += 1);
+        sharing().for_each(|slot| *members.entry(slot.marks.netns).or_default() += 1);
         let mut by_netns: HashMap<u64, Vec<(u32, Arc<Entry>)>> = HashMap::new();
-        for slot in sharing().filter(|slot| members.get(&slot.entry.container.netns).is_some_and(|count| *count > 1)) {
-            by_netns.entry(slot.entry.container.netns).or_default().push((slot.number, slot.entry.clone()));
+        for slot in sharing().filter(|slot| members.get(&slot.marks.netns).is_some_and(|count| *count > 1)) {
+            by_netns.entry(slot.marks.netns).or_default().push((slot.number, slot.entry.clone()));
         }
         let mut before = std::mem::take(&mut self.shared);
         for (netns, mut members) in by_netns {
@@ -83,30 +110,30 @@ impl State {
     }
 }
 
-fn add(snapshot: &mut Snapshot, key: &Arc<str>, slot: &Slot) {
-    let container = &slot.entry.container;
+fn add(snapshot: &mut Snapshot, slot: &Slot) {
+    let marks = &slot.marks;
     snapshot.entries.insert(slot.number, slot.entry.clone());
-    snapshot.keys.insert(key.clone(), slot.number);
-    if container.mntns != 0 {
-        snapshot.mntns.insert(container.mntns, slot.number);
+    snapshot.keys.insert(marks.key, slot.number);
+    if marks.mntns != 0 {
+        snapshot.mntns.insert(marks.mntns, slot.number);
         if !slot.running && slot.held.is_none() {
-            snapshot.doubtful.insert(container.mntns);
+            snapshot.doubtful.insert(marks.mntns);
         }
     }
-    if container.cgroup_id != 0 {
-        snapshot.cgroups.insert(container.cgroup_id, slot.number);
+    if marks.cgroup != 0 {
+        snapshot.cgroups.insert(marks.cgroup, slot.number);
     }
-    snapshot.has_units |= slot.running && container.namespace == units::NAME;
-    if slot.running && !container.sandbox {
+    snapshot.has_units |= slot.running && marks.is_unit;
+    if slot.running && !marks.is_sandbox {
         snapshot.running.push(slot.number);
     }
-    if slot.ended.is_some() && !slot.running && !container.sandbox && container.runtime.container_started_at != 0 {
+    if slot.ended.is_some() && !slot.running && !marks.is_sandbox && marks.has_started {
         snapshot.ended.push(slot.number);
     }
     // A pod's own container counts more than its pause container; what shares one is put in its place afterwards.
-    let is_taken = || container.sandbox && snapshot.netns.contains_key(&container.netns);
-    if container.netns != 0 && !container.host_network && !is_taken() {
-        snapshot.netns.insert(container.netns, slot.number);
+    let is_taken = || marks.is_sandbox && snapshot.netns.contains_key(&marks.netns);
+    if marks.netns != 0 && !marks.host_network && !is_taken() {
+        snapshot.netns.insert(marks.netns, slot.number);
     }
 }
 

@@ -99,7 +99,7 @@ fn note(session: &Session<'_>, event: EventMessage) -> Option<String> {
     match action.as_str() {
         "create" => {
             let container = convert::from_event(session.engine(), &actor)?;
-            inventory.update(|state| {
+            inventory.update_soon(|state| {
                 if !state.knows(&id) {
                     state.register(container)
                 }
@@ -109,15 +109,15 @@ fn note(session: &Session<'_>, event: EventMessage) -> Option<String> {
             let mut container = convert::from_event(session.engine(), &actor)?;
             // It may be over before it is inspected. The time tells an old start from a newer end.
             container.runtime.container_started_at = event.time_nano.unwrap_or(0);
-            inventory.update(|state| state.start(container, None));
+            inventory.update_soon(|state| state.start(container, None));
             return Some(id);
         }
-        "die" => inventory.update(|state| state.end(&id, event.time_nano.unwrap_or(0), now)),
+        "die" => inventory.update_soon(|state| state.end(&id, event.time_nano.unwrap_or(0), now)),
         // The one is Docker's word, the other Podman's.
-        "destroy" | "remove" => inventory.update(|state| state.forget(&id, now)),
+        "destroy" | "remove" => inventory.update_soon(|state| state.forget(&id, now)),
         "rename" => {
             let name = actor.attributes.as_ref().and_then(|a| a.get("name")).map(String::as_str).unwrap_or_default();
-            inventory.update(|state| state.rename(&id, name.trim_start_matches('/')));
+            inventory.update_soon(|state| state.rename(&id, name.trim_start_matches('/')));
         }
         _ => {}
     }

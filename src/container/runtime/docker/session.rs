@@ -137,6 +137,7 @@ impl<'a> Session<'a> {
                 Err(error) => result = Err(error),
             }
         }
+        self.inventory.update(|_| ());
         result
     }
 
@@ -178,7 +179,7 @@ impl<'a> Session<'a> {
         if container.bundle.is_empty() {
             container.bundle = shim::bundle(pid, &container.runtime.container_id).unwrap_or_default();
         }
-        self.inventory.update(|state| match held {
+        self.inventory.update_soon(|state| match held {
             Some(held) => state.start(container, held),
             // Over already, or paused on its way: name and image are worth having all the same.
             None => state.register(container),
