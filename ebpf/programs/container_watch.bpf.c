@@ -205,6 +205,7 @@ static __always_inline void note_namespace(struct task_struct *task, __u64 cgrou
 	struct namespace_value value = {}, *known;
 	struct mnt_namespace *namespace;
 	struct head *head;
+	__u64 wake = WAKE;
 	__u32 mntns;
 
 	if (!proxy)
@@ -215,8 +216,11 @@ static __always_inline void note_namespace(struct task_struct *task, __u64 cgrou
 		return;
 	value.identity = identity_of(namespace);
 	known = bpf_map_lookup_elem(&namespaces, &mntns);
-	if (known && known->identity == value.identity && known->settled >= settled)
-		return;
+	if (known && known->identity == value.identity) {
+		if (known->settled >= settled)
+			return;
+		wake = BPF_RB_NO_WAKEUP;
+	}
 	value.cgroup = cgroup;
 	value.pid = BPF_CORE_READ(task, tgid);
 	value.settled = settled;
@@ -235,7 +239,7 @@ static __always_inline void note_namespace(struct task_struct *task, __u64 cgrou
 	head->length = 0;
 	head->cgroup = cgroup;
 	head->at = bpf_ktime_get_boot_ns();
-	bpf_ringbuf_submit(head, WAKE);
+	bpf_ringbuf_submit(head, wake);
 }
 
 static __always_inline void tell_cgroup(__u32 kind, struct cgroup *cgroup, const char *path)
@@ -259,8 +263,8 @@ static __always_inline void tell_cgroup(__u32 kind, struct cgroup *cgroup, const
 	record->head.at = bpf_ktime_get_boot_ns();
 	length = bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);
 	record->head.length = length > 0 ? length - 1 : 0;
-	/* Nothing follows from the others by themselves. */
-	bpf_ringbuf_submit(record, kind == CGROUP_EMPTY ? WAKE : BPF_RB_NO_WAKEUP);
+	/* Read with what comes next, or a little later. */
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline void tell_runtime(struct task_struct *task, __u64 cgroup)

@@ -63,7 +63,7 @@ pub struct Snapshot {
     pub(super) has_units: bool,
     pub(super) node: Arc<str>,
     pub(super) entries: NumberMap<u32, Arc<Entry>>,
-    /// Entries that were replaced or removed a while ago, shared between snapshots.
+    /// Those that were there a while ago, shared between snapshots.
     pub(super) older: Arc<NumberMap<u32, Arc<Entry>>>,
     pub(super) mntns: NumberMap<u64, u32>,
     /// Mount namespaces of containers that ended and that nothing keeps: the kernel may have given their numbers to new ones.
@@ -78,9 +78,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Makes room for so many containers, and for entries that were replaced.
-    pub(super) fn reserve(&mut self, containers: usize, replaced: usize) {
-        self.entries.reserve(containers + replaced);
+    /// Makes room for so many containers.
+    pub(super) fn reserve(&mut self, containers: usize) {
         [&mut self.mntns, &mut self.netns, &mut self.cgroups].into_iter().for_each(|map| map.reserve(containers));
         self.keys.reserve(containers);
         self.running.reserve(containers);

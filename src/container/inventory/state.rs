@@ -65,8 +65,8 @@ pub(in crate::container) struct State {
     shared: HashMap<u64, Shared>,
     /// Replaced and removed entries, for batches whose first rows were named before the change and the last after it.
     retired: Vec<(u32, Arc<Entry>, Instant)>,
-    /// The first so many of these, as a map that snapshots share: made anew by a sweep only.
-    older: (usize, Arc<NumberMap<u32, Arc<Entry>>>),
+    /// Entries with numbers below this one, as a map that snapshots share: made anew by a sweep only.
+    older: (u32, Arc<NumberMap<u32, Arc<Entry>>>),
     /// Namespaces whose numbers may be given to others as soon as nobody reads here any more whose they were.
     released: Vec<Held>,
     next: u32,
@@ -322,12 +322,7 @@ impl State {
         let mut stopped = Vec::new();
         let before = self.slots.len();
         // Nobody misses these, so their going is no change.
-        let retired = self.retired.len();
         self.retired.retain(|(_, _, since)| !over(*since));
-        if (retired, retired) != (self.retired.len(), self.older.0) {
-            let older = self.retired.iter().map(|(number, entry, _)| (*number, entry.clone())).collect();
-            self.older = (self.retired.len(), Arc::new(older));
-        }
         self.slots.retain(|_, slot| {
             match slot.ended {
                 Some(since) if over(since) && !slot.is_known() => {
@@ -347,6 +342,7 @@ impl State {
         stopped.into_iter().for_each(|container| self.rest(container));
         self.name_after_ids(now, false);
         self.tidy_pods();
+        self.gather_older();
     }
 
     /// Names containers after their ids that nobody has named for [`PATIENCE`]: those that a runtime told of, or `all`.

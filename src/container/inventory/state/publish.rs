@@ -61,10 +61,10 @@ impl State {
             ..Snapshot::default()
         };
         let mut slots: Vec<&Slot> = self.slots.values().collect();
-        let recent = self.retired.get(self.older.0..).unwrap_or_default();
-        snapshot.older = self.older.1.clone();
-        snapshot.reserve(slots.len(), recent.len());
-        snapshot.entries.extend(recent.iter().map(|(number, entry, _)| (*number, entry.clone())));
+        let (older, entries) = &self.older;
+        snapshot.older = entries.clone();
+        snapshot.reserve(slots.len());
+        snapshot.entries.extend(self.entries().filter(|(number, _)| number >= older).map(|(number, entry)| (number, entry.clone())));
         // Later insertions win: ended ones first, and by age among equals.
         slots.sort_unstable_by_key(|s| (s.running, s.number));
         for slot in slots.iter().filter(|slot| !slot.aliases.is_empty()) {
@@ -73,10 +73,25 @@ impl State {
         slots.into_iter().for_each(|slot| add(&mut snapshot, slot));
         for (netns, shared) in &self.shared {
             snapshot.netns.insert(*netns, shared.number);
-            snapshot.entries.insert(shared.number, shared.entry.clone());
         }
         snapshot.mntns.remove(&self.host_mntns);
         snapshot
+    }
+
+    /// All entries that somebody may look for, replaced ones as well.
+    fn entries(&self) -> impl Iterator<Item = (u32, &Arc<Entry>)> {
+        let slots = self.slots.values().map(|slot| (slot.number, &slot.entry));
+        let shared = self.shared.values().map(|shared| (shared.number, &shared.entry));
+        slots.chain(shared).chain(self.retired.iter().map(|(number, entry, _)| (*number, entry)))
+    }
+
+    /// Puts all entries into the map that snapshots share, if there are new ones or some were let go: numbers are never used again, so one
+    /// that nothing leads to any more does no harm until then.
+    pub(super) fn gather_older(&mut self) {
+        let all = self.slots.len() + self.shared.len() + self.retired.len();
+        if (self.older.0, self.older.1.len()) != (self.next, all) {
+            self.older = (self.next, Arc::new(self.entries().map(|(number, entry)| (number, entry.clone())).collect()));
+        }
     }
 
     /// Keeps an entry for each network namespace with several containers: what they have in common, as the pod's names.
@@ -112,7 +127,6 @@ impl State {
 
 fn add(snapshot: &mut Snapshot, slot: &Slot) {
     let marks = &slot.marks;
-    snapshot.entries.insert(slot.number, slot.entry.clone());
     snapshot.keys.insert(marks.key, slot.number);
     if marks.mntns != 0 {
         snapshot.mntns.insert(marks.mntns, slot.number);
