@@ -267,6 +267,15 @@ static __always_inline void tell_cgroup(__u32 kind, struct cgroup *cgroup, const
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
 
+/* Whether containerd's shim has started it, which names bundles by their whole path. */
+static __always_inline bool is_of_shim(struct task_struct *task)
+{
+	struct comm comm = {};
+
+	bpf_probe_read_kernel_str(comm.text, sizeof(comm.text), BPF_CORE_READ(task, real_parent, comm));
+	return !__builtin_memcmp(comm.text, "containerd-shim", sizeof(comm.text));
+}
+
 static __always_inline void tell_runtime(struct task_struct *task, __u64 cgroup)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
@@ -290,7 +299,8 @@ static __always_inline void tell_runtime(struct task_struct *task, __u64 cgroup)
 	record->head.length = length;
 	if (bpf_probe_read_user(record->args, length, (void *)start))
 		record->head.length = 0;
-	bpf_ringbuf_submit(record, WAKE);
+	/* A shim's bundles can be read later as well, at the latest when the container's first process tells. */
+	bpf_ringbuf_submit(record, is_of_shim(task) ? BPF_RB_NO_WAKEUP : WAKE);
 }
 
 SEC("raw_tp/cgroup_mkdir")

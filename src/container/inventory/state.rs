@@ -228,7 +228,8 @@ impl State {
     /// Notes that the kernel has given a mount namespace's number to a new one: it is nobody's any more but `key`'s.
     pub fn vacate(&mut self, mntns: u64, key: &str) {
         let mut stale = Vec::new();
-        for (_, slot) in self.slots.iter_mut().filter(|(other, _)| &***other != key) {
+        let concerns = |slot: &Slot| slot.marks.mntns == mntns || slot.aliases.contains(&mntns);
+        for (_, slot) in self.slots.iter_mut().filter(|(other, slot)| concerns(slot) && &***other != key) {
             let before = slot.aliases.len();
             slot.aliases.retain(|alias| *alias != mntns);
             self.dirty |= before != slot.aliases.len();

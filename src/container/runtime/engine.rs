@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{CONTAINERD, Containerd, DOCKER, PODMAN, Protocol, Settings, Unreachable, containerd, cri, docker, podman};
@@ -32,13 +33,13 @@ impl Settings {
 
 impl Engine {
     /// Keeps its containers in the inventory until cancelled, on a task of its own.
-    pub fn follow(self, inventory: &Arc<Inventory>, cancel: &CancellationToken) {
+    pub fn follow(self, inventory: &Arc<Inventory>, on: &Handle, cancel: &CancellationToken) {
         let (inventory, cancel) = (inventory.clone(), cancel.clone());
         match self {
-            Engine::Docker(socket) => drop(tokio::spawn(docker::follow(inventory, socket, cancel))),
-            Engine::Podman(socket) => drop(tokio::spawn(podman::follow(inventory, socket, cancel))),
-            Engine::Containerd(wanted) => drop(tokio::spawn(containerd::follow(inventory, wanted, cancel))),
-            Engine::Cri(kind, socket) => drop(tokio::spawn(cri::follow(inventory, kind, socket, cancel))),
+            Engine::Docker(socket) => drop(on.spawn(docker::follow(inventory, socket, cancel))),
+            Engine::Podman(socket) => drop(on.spawn(podman::follow(inventory, socket, cancel))),
+            Engine::Containerd(wanted) => drop(on.spawn(containerd::follow(inventory, wanted, cancel))),
+            Engine::Cri(kind, socket) => drop(on.spawn(cri::follow(inventory, kind, socket, cancel))),
         }
     }
 

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Settings, keeper};
+use super::{Settings, keeper, thread};
 use crate::container::inventory::Inventory;
 use crate::container::sighting::Wanted;
 
@@ -16,6 +17,7 @@ const ENDING: Duration = Duration::from_millis(50);
 /// See the module.
 pub struct Followed {
     inventory: Arc<Inventory>,
+    on: Handle,
     cancel: CancellationToken,
     /// Each daemon by itself, and what needs none.
     running: Vec<(Settings, CancellationToken)>,
@@ -24,7 +26,8 @@ pub struct Followed {
 impl Followed {
     /// Follows what `settings` want until cancelled. Call it within a runtime of tokio.
     pub fn new(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) -> Self {
-        let mut followed = Followed { inventory: inventory.clone(), cancel: cancel.clone(), running: Vec::new() };
+        let mut followed =
+            Followed { inventory: inventory.clone(), on: thread::start(cancel), cancel: cancel.clone(), running: Vec::new() };
         settings.parts().into_iter().for_each(|part| followed.start(part));
         followed
     }
@@ -51,8 +54,8 @@ impl Followed {
     fn start(&mut self, part: Settings) {
         let cancel = self.cancel.child_token();
         match part.daemon() {
-            Some(_) => part.engines().for_each(|engine| engine.follow(&self.inventory, &cancel)),
-            None => drop(tokio::spawn(keeper::keep(self.inventory.clone(), part.clone(), cancel.clone()))),
+            Some(_) => part.engines().for_each(|engine| engine.follow(&self.inventory, &self.on, &cancel)),
+            None => drop(self.on.spawn(keeper::keep(self.inventory.clone(), part.clone(), cancel.clone()))),
         }
         self.running.push((part, cancel));
     }

@@ -14,6 +14,7 @@ mod settings;
 mod sockets;
 #[cfg(test)]
 mod tests;
+mod thread;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -67,8 +68,9 @@ pub struct Unreachable {
 
 /// Keeps the containers of all wanted runtimes in the inventory until cancelled. Call it within a runtime of tokio.
 pub fn follow(inventory: &Arc<Inventory>, settings: &Settings, cancel: &CancellationToken) {
-    tokio::spawn(keeper::keep(inventory.clone(), settings.clone(), cancel.clone()));
-    settings.engines().for_each(|engine| engine.follow(inventory, cancel));
+    let on = thread::start(cancel);
+    on.spawn(keeper::keep(inventory.clone(), settings.clone(), cancel.clone()));
+    settings.engines().for_each(|engine| engine.follow(inventory, &on, cancel));
 }
 
 /// Reads the containers of all wanted runtimes into the inventory once, all at the same time. Gives those that could not be asked.

@@ -64,26 +64,33 @@ impl Fake {
     }
 }
 
+/// One request after the other, until the client goes.
 async fn answer(mut connection: UnixStream, answers: Arc<Vec<(&'static str, Act)>>) {
+    while let Some(path) = asked(&mut connection).await {
+        let act = answers.iter().find(|(part, _)| path.contains(part)).map_or(Act::HangUp, |(_, act)| act.clone());
+        match act {
+            Act::Say(text) => drop(connection.write_all(text.as_bytes()).await),
+            Act::Repeat(head, bytes) => {
+                drop(connection.write_all(head.as_bytes()).await);
+                while connection.write_all(bytes.as_bytes()).await.is_ok() {}
+            }
+            Act::Silence => {}
+            Act::HangUp => return,
+        }
+    }
+}
+
+/// The path of the next request.
+async fn asked(connection: &mut UnixStream) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && connection.read(&mut byte).await.unwrap_or(0) == 1 {
+    while !head.ends_with(b"\r\n\r\n") {
+        if connection.read(&mut byte).await.ok()? == 0 {
+            return None;
+        }
         head.push(byte[0]);
     }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    let path = head.split(' ').nth(1).unwrap_or_default();
-    let act = answers.iter().find(|(part, _)| path.contains(part)).map_or(Act::HangUp, |(_, act)| act.clone());
-    match act {
-        Act::Say(text) => drop(connection.write_all(text.as_bytes()).await),
-        Act::Repeat(head, bytes) => {
-            drop(connection.write_all(head.as_bytes()).await);
-            while connection.write_all(bytes.as_bytes()).await.is_ok() {}
-        }
-        Act::Silence => {}
-        Act::HangUp => return,
-    }
-    // Until the client goes.
-    let _ = connection.read(&mut byte).await;
+    String::from_utf8_lossy(&head).split(' ').nth(1).map(str::to_owned)
 }
 
 async fn error_of(engine: Engine, answers: Vec<(&'static str, Act)>) -> String {
