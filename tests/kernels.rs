@@ -13,6 +13,7 @@ version: v1
 gadgets:
   - {name: opens, image: trace_open, params: {paths: true}, exporters: [file]}
   - {name: selected, image: trace_open, containers: {names: [nobody]}, exporters: [file]}
+  - {name: chosen, image: trace_exec, containers: {runtimes: [docker]}, params: {paths: true}, exporters: [file]}
   - {name: execs, image: trace_exec, params: {ignore-failed: false, paths: true}, exporters: [file]}
   - {name: processes, image: snapshot_process, exporters: [file]}
   - {name: blockio, image: profile_blockio, params: {per-disk: true, per-flag: true}, exporters: [file]}
@@ -36,6 +37,9 @@ fn names_a_container(guest: &Guest) {
         guest.console
     );
     assert_eq!(runtime["unresolved"], true);
+    // Behind a selection its first program is there, and nothing of the host.
+    let chosen = guest.events.iter().filter(|e| e["gadget"] == "chosen");
+    assert_eq!(chosen.map(|e| e["args"].as_str().unwrap()).collect::<Vec<_>>(), ["/bin/echo marker container"], "{}", guest.console);
     assert!(!guest.console.contains("cannot be watched for containers"), "{}", guest.console);
 }
 

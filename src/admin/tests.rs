@@ -132,7 +132,8 @@ async fn health_pages_tell_collecting_from_failing() {
         "name": "docker", "socket": "/run/docker.sock", "connected": true, "state": "connected", "since_unix_seconds": 1_600_000_000,
     });
     assert_eq!((&json["runtimes"][0], &json["runtimes"][1]["reason"]), (&docker, &"no such file".into()));
-    assert_eq!(json["containers"], serde_json::json!({"running": 3, "kept": 5, "refused": 1}));
+    let containers = serde_json::json!({"running": 3, "kept": 5, "refused": 1, "found": 7, "not_found": 8, "missed": 9});
+    assert_eq!(json["containers"], containers);
     let kubernetes = serde_json::json!({"url": "https://10.0.0.1", "state": "waiting", "reason": "gone", "since_unix_seconds": 7});
     assert_eq!(json["kubernetes"], kubernetes);
     now.gadgets[0] = GadgetHealth { name: "execs".to_owned(), state: GadgetState::Failed, error: Some("no BTF".to_owned()) };

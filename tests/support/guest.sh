@@ -32,7 +32,7 @@ if until_seen 40 /tmp/log 'gadgetry is collecting'; then
     # A container as an engine makes one, and as one that is over before anybody has looked.
     container=$groups/docker/$(printf %064d 7)
     mkdir -p "$container"
-    sh -c "echo \$\$ >$container/cgroup.procs; exec unshare -m /bin/echo marker container" >/dev/null
+    sh -c "echo \$\$ >$container/cgroup.procs; exec unshare -m -f /bin/echo marker container" >/dev/null
     dd if=/dev/nvme0n1 of=/dev/null bs=64k count=16 iflag=direct 2>/dev/null
     until_seen 20 /tmp/events.jsonl marker/opened marker/missing 'echo marker one' 'echo marker container' marker/not-there '"gadget":"processes"' '"gadget":"blockio"'
     kill -INT $collector

@@ -14,6 +14,8 @@ use crate::kernel::{clock, host_path};
 
 /// How long after its runtime was started a container is waited for.
 const PREPARED: Duration = Duration::from_secs(60);
+/// How long the number of a runtime's process is taken for granted: the kernel gives it to another one at the earliest after 32,768 more.
+const RECENT: Duration = Duration::from_secs(10);
 /// Most containers that are waited for.
 const MOST: usize = 4096;
 /// Docker's namespace of containerd.
@@ -49,6 +51,20 @@ struct Prepared {
     /// The runtime's own cgroup, which its children leave for that of the container.
     cgroup: u64,
     at: Instant,
+    /// The mount namespace that its first process was seen in.
+    entered: Option<u64>,
+}
+
+impl Prepared {
+    /// Whether a process in this namespace whose parent has the number of the runtime is the container's. A first process has the runtime as
+    /// its parent only until that ends; by then it has entered.
+    fn is_of(&self, entered: &Entered, now: Instant) -> bool {
+        let is_recent = now.saturating_duration_since(self.at) < RECENT;
+        match self.entered {
+            Some(mntns) => mntns == entered.mntns || (is_recent && !entered.settled),
+            None => is_recent || !entered.settled,
+        }
+    }
 }
 
 impl Observer {
@@ -87,7 +103,7 @@ impl Observer {
             Sighting::Runtime { mntns, .. } if mntns != process::host_mntns() => {}
             Sighting::Runtime { pid, cgroup, arguments, .. } => self.prepare(pid, cgroup, &arguments),
             Sighting::Namespace { mntns, netns, pid, parent, cgroup, settled } => {
-                self.enter(&Entered { mntns, netns, pid, cgroup }, parent);
+                self.enter(&Entered { mntns, netns, pid, cgroup, settled }, parent);
                 self.seen.push(SeenNamespace { mntns, settled });
                 self.has_news = true;
             }
@@ -121,13 +137,16 @@ impl Observer {
         }
         self.prepared.retain(|_, prepared| now.saturating_duration_since(prepared.at) < PREPARED);
         if self.prepared.len() < MOST {
-            self.prepared.insert(pid, Prepared { container: container.clone(), plain, cgroup, at: now });
+            self.prepared.insert(pid, Prepared { container: container.clone(), plain, cgroup, at: now, entered: None });
         }
         self.inventory.note(|state| state.prepare(container));
     }
 
     fn enter(&mut self, entered: &Entered, parent: u32) {
-        if let Some(Prepared { container, plain, cgroup, .. }) = self.prepared.get(&parent) {
+        let now = Instant::now();
+        let prepared = self.prepared.get_mut(&parent).filter(|prepared| prepared.is_of(entered, now));
+        if let Some(Prepared { container, plain, cgroup, entered: first, .. }) = prepared {
+            *first = Some(entered.mntns);
             let mut container = container.clone();
             let held = entered.fill(&mut container, &self.inventory, *cgroup);
             container.runtime.container_pid = entered.pid;
@@ -160,6 +179,7 @@ struct Entered {
     netns: u64,
     pid: u32,
     cgroup: u64,
+    settled: bool,
 }
 
 impl Entered {

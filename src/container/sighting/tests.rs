@@ -141,6 +141,23 @@ fn conmon_names_and_nested_runtimes_do_not() {
     assert_eq!(found(&inventory, 700).unwrap().runtime.container_name, "db", "it belongs to the outer container");
 }
 
+/// A process's number is given to others: a container whose parent has that of another one's runtime, which is gone, is its own.
+#[test]
+fn numbers_of_runtimes_are_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = bundle(&dir.path().join("b"), "{}");
+    let (inventory, mut observer) = observer(everything());
+    see(&mut observer, runtime(GONE, &format!("runc create --bundle {path} first")));
+    see(&mut observer, namespace(500, GONE, 6));
+    see(&mut observer, made(7, &format!("/docker/{ID}")));
+    see(&mut observer, namespace(600, GONE, 7));
+    let id = |mntns| found(&inventory, mntns).map(|c| c.runtime.container_id);
+    assert_eq!((id(500).as_deref(), id(600).as_deref()), (Some("first"), Some(ID)));
+    // Its own first process, told of once more.
+    see(&mut observer, namespace(500, GONE, 6));
+    assert_eq!(id(500).as_deref(), Some("first"));
+}
+
 /// Services are told by their cgroups if that is wanted, and only then.
 #[test]
 fn units_of_systemd() {
