@@ -233,7 +233,12 @@ impl Inventory {
         }
     }
 
-    /// Changes the state. Readers see it with the next [`Inventory::update`].
+    /// Lets readers see what was noted since the last time, if anything really changed.
+    pub(super) fn publish(&self) {
+        self.update(|_| ());
+    }
+
+    /// Changes the state. Readers see it with the next [`Inventory::publish`] or [`Inventory::update`].
     pub(super) fn note<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -248,7 +253,7 @@ impl Inventory {
                 tokio::time::sleep(GATHER).await;
                 if let Some(inventory) = this.upgrade() {
                     inventory.publishing.store(false, Ordering::Release);
-                    inventory.update(|_| ());
+                    inventory.publish();
                 }
             });
         }

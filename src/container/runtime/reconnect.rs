@@ -41,7 +41,7 @@ impl<'a> Link<'a> {
 
     /// Notes that all containers are in the inventory and news of them arrives.
     pub fn connected(&self) {
-        self.inventory.update(|_| ());
+        self.inventory.publish();
         self.connected.store(true, Ordering::Relaxed);
         self.waiting.store(false, Ordering::Relaxed);
         tracing::info!(runtime = self.name, socket = %self.socket.display(), "following containers");

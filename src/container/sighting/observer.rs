@@ -78,7 +78,7 @@ impl Observer {
         if !std::mem::take(&mut self.has_news) {
             return;
         }
-        self.inventory.update(|_| ());
+        self.inventory.publish();
         self.seen.drain(..).for_each(|seen| self.inventory.pass_gates(seen));
     }
 
@@ -161,7 +161,7 @@ impl Observer {
             });
         }
         // Whose it is may be among what was just noted.
-        self.inventory.update(|_| ());
+        self.inventory.publish();
         let path = self.inventory.cgroups().path(entered.cgroup);
         let Some(mut container) = path.and_then(|path| self.inventory.owner_in(&path, entered.cgroup)) else {
             return self.inventory.note(|state| state.vacate(entered.mntns, ""));

@@ -137,7 +137,7 @@ impl<'a> Session<'a> {
                 Err(error) => result = Err(error),
             }
         }
-        self.inventory.update(|_| ());
+        self.inventory.publish();
         result
     }
 
