@@ -267,13 +267,16 @@ static __always_inline void tell_cgroup(__u32 kind, struct cgroup *cgroup, const
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
 
-/* Whether containerd's shim has started it, which names bundles by their whole path. */
-static __always_inline bool is_of_shim(struct task_struct *task)
+/*
+ * Whether somebody has started it whose bundles can be read later as well, at the latest when the container's first process tells:
+ * containerd's shim and conmon name them by their whole path, and what a runtime starts is a part of itself.
+ */
+static __always_inline bool can_wait(struct task_struct *task)
 {
 	struct comm comm = {};
 
 	bpf_probe_read_kernel_str(comm.text, sizeof(comm.text), BPF_CORE_READ(task, real_parent, comm));
-	return !__builtin_memcmp(comm.text, "containerd-shim", sizeof(comm.text));
+	return !__builtin_memcmp(comm.text, "containerd-shim", sizeof(comm.text)) || bpf_map_lookup_elem(&runtimes, &comm);
 }
 
 static __always_inline void tell_runtime(struct task_struct *task, __u64 cgroup)
@@ -299,8 +302,7 @@ static __always_inline void tell_runtime(struct task_struct *task, __u64 cgroup)
 	record->head.length = length;
 	if (bpf_probe_read_user(record->args, length, (void *)start))
 		record->head.length = 0;
-	/* A shim's bundles can be read later as well, at the latest when the container's first process tells. */
-	bpf_ringbuf_submit(record, is_of_shim(task) ? BPF_RB_NO_WAKEUP : WAKE);
+	bpf_ringbuf_submit(record, can_wait(task) ? BPF_RB_NO_WAKEUP : WAKE);
 }
 
 SEC("raw_tp/cgroup_mkdir")

@@ -4,6 +4,7 @@
 
 pub mod dictionary;
 mod hash;
+mod index;
 mod inventory;
 mod keeper;
 pub mod oci;

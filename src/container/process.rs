@@ -89,10 +89,26 @@ pub fn inspect(container: &mut Container, pid: u32) -> io::Result<Option<Held>> 
     Ok(held)
 }
 
-fn set_cgroup(container: &mut Container, lines: &[CgroupLine]) {
+/// Fills in the cgroup of version 1, where both versions are mounted and it is not known: the kernel's watcher tells of the other one.
+pub(super) fn add_v1(container: &mut Container, pid: u32) {
+    static HYBRID: OnceLock<bool> = OnceLock::new();
+    let is_hybrid = || procfs::cgroups(host_process()).is_ok_and(|lines| lines.iter().any(|line| line.hierarchy != 0));
+    if container.cgroup_v1.is_empty()
+        && *HYBRID.get_or_init(is_hybrid)
+        && let Ok(lines) = procfs::cgroups(pid)
+    {
+        set_v1(container, &lines);
+    }
+}
+
+fn set_v1(container: &mut Container, lines: &[CgroupLine]) {
     if let Some(v1) = lines.iter().find(|l| l.hierarchy != 0 && l.path.len() > 1) {
         container.cgroup_v1.clone_from(&v1.path);
     }
+}
+
+fn set_cgroup(container: &mut Container, lines: &[CgroupLine]) {
+    set_v1(container, lines);
     let Some(v2) = lines.iter().find(|l| l.hierarchy == 0) else { return };
     let id = unified_mount().and_then(|mount| cgroupfs::id_of(&mount.join(v2.path.trim_start_matches('/'))).ok());
     if unified_mount().is_some() {

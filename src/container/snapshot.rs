@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::hash::NumberMap;
+use super::index::Index;
 use super::record::Container;
 use crate::batch::UNKNOWN_ENTRY;
 
@@ -60,31 +60,12 @@ pub struct Snapshot {
     pub(super) generation: u64,
     pub(super) host_mntns: u64,
     pub(super) host_netns: u64,
-    pub(super) has_units: bool,
     pub(super) node: Arc<str>,
-    pub(super) entries: NumberMap<u32, Arc<Entry>>,
-    /// Those that were there a while ago, shared between snapshots.
-    pub(super) older: Arc<NumberMap<u32, Arc<Entry>>>,
-    pub(super) mntns: NumberMap<u64, u32>,
-    /// Mount namespaces of containers that ended and that nothing keeps: the kernel may have given their numbers to new ones.
-    pub(super) doubtful: HashSet<u64>,
-    pub(super) netns: NumberMap<u64, u32>,
-    pub(super) cgroups: NumberMap<u64, u32>,
-    /// By the hash of their keys.
-    pub(super) keys: NumberMap<u64, u32>,
     pub(super) hasher: RandomState,
-    pub(super) running: Vec<u32>,
-    pub(super) ended: Vec<u32>,
+    pub(super) index: Index,
 }
 
 impl Snapshot {
-    /// Makes room for so many containers.
-    pub(super) fn reserve(&mut self, containers: usize) {
-        [&mut self.mntns, &mut self.netns, &mut self.cgroups].into_iter().for_each(|map| map.reserve(containers));
-        self.keys.reserve(containers);
-        self.running.reserve(containers);
-    }
-
     /// Grows with every change of the inventory.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -102,27 +83,27 @@ impl Snapshot {
 
     /// The entry of the container with this mount namespace.
     pub fn by_mntns(&self, mntns: u64) -> Option<u32> {
-        self.mntns.get(&mntns).copied()
+        self.index.mntns.get(&mntns).copied()
     }
 
     /// Whether the kernel may have given this number to another mount namespace meanwhile, so that it has to be asked.
     pub fn is_doubtful(&self, mntns: u64) -> bool {
-        self.doubtful.contains(&mntns)
+        self.index.doubtful.contains(&mntns)
     }
 
     /// The entry of the container with this network namespace; of several, what they have in common.
     pub fn by_netns(&self, netns: u64) -> Option<u32> {
-        self.netns.get(&netns).copied()
+        self.index.netns.get(&netns).copied()
     }
 
     /// The entry of the container with this cgroup v2 id.
     pub fn by_cgroup(&self, cgroup: u64) -> Option<u32> {
-        self.cgroups.get(&cgroup).copied()
+        self.index.cgroups.get(&cgroup).copied()
     }
 
     /// The entry of the container with this key (see [`Container::key`]), which is mostly its id.
     pub fn by_id(&self, key: &str) -> Option<u32> {
-        let entry = self.keys.get(&self.hasher.hash_one(key)).copied();
+        let entry = self.index.keys.get(&self.hasher.hash_one(key)).copied();
         entry.filter(|entry| self.container(*entry).is_some_and(|container| container.key() == key))
     }
 
@@ -145,13 +126,13 @@ impl Snapshot {
 
     /// The mount namespaces of the containers that run, each with its entry; those of pods' pause containers are left out.
     pub(super) fn namespaces(&self) -> impl Iterator<Item = (u64, u32)> {
-        let running: HashSet<u32> = self.running.iter().copied().collect();
-        self.mntns.iter().filter(move |(_, entry)| running.contains(entry)).map(|(mntns, entry)| (*mntns, *entry))
+        let running: HashSet<u32> = self.index.running.iter().copied().collect();
+        self.index.mntns.iter().filter(move |(_, entry)| running.contains(entry)).map(|(mntns, entry)| (*mntns, *entry))
     }
 
     /// Whether the container of an entry runs.
     pub fn is_running(&self, entry: u32) -> bool {
-        self.running.contains(&entry)
+        self.index.running.contains(&entry)
     }
 
     /// Whether an entry stands for several containers in one network namespace.
@@ -161,7 +142,7 @@ impl Snapshot {
 
     /// Whether units of systemd are among the containers, which processes in the host's namespaces belong to.
     pub fn has_units(&self) -> bool {
-        self.has_units
+        self.index.has_units
     }
 
     /// Inode of the network namespace of process 1; 0 when unknown.
@@ -170,7 +151,7 @@ impl Snapshot {
     }
 
     pub(super) fn entry(&self, number: u32) -> Option<&Entry> {
-        self.entries.get(&number).or_else(|| self.older.get(&number)).map(|entry| &**entry)
+        self.index.recent.get(&number).or_else(|| self.index.older.get(&number)).map(|entry| &**entry)
     }
 
     /// The record behind an entry.
@@ -180,17 +161,17 @@ impl Snapshot {
 
     /// The containers that run now, those of pods that only hold its namespaces included.
     pub(super) fn running_or_sandbox(&self) -> impl Iterator<Item = &Container> {
-        let sandboxes = self.keys.values().filter_map(|entry| self.container(*entry)).filter(|c| c.sandbox && c.mntns != 0);
+        let sandboxes = self.index.keys.values().filter_map(|entry| self.container(*entry)).filter(|c| c.sandbox && c.mntns != 0);
         self.running().chain(sandboxes)
     }
 
     /// Containers that ran and ended within the grace time, in no order.
     pub fn ended(&self) -> impl Iterator<Item = &Container> {
-        self.ended.iter().filter_map(|entry| self.container(*entry))
+        self.index.ended.iter().filter_map(|entry| self.container(*entry))
     }
 
     /// The containers that run now, in no order.
     pub fn running(&self) -> impl Iterator<Item = &Container> {
-        self.running.iter().filter_map(|entry| self.container(*entry))
+        self.index.running.iter().filter_map(|entry| self.container(*entry))
     }
 }

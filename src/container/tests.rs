@@ -289,3 +289,43 @@ fn record_json() {
         r#"{"runtime":{"runtimeName":"docker","containerId":"abc","containerName":"web"},"k8s":{"podUID":"u"},"mntns":10,"netns":1010,"cgroupID":2010,"cgroupV2":"/docker/abc"}"#
     );
 }
+
+/// Whatever happens to containers that share ids, namespaces and cgroups, a snapshot is what looking at everything anew would give: tests
+/// check that with each publication.
+#[test]
+fn what_changed_is_told_as_if_all_had() {
+    let inventory = Inventory::new();
+    let mut now = Instant::now();
+    let mut state = 7_u64;
+    let mut next = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for round in 0..4000 {
+        let id = format!("{:x}", next(12));
+        let mut one = container(&id, &format!("name{}", next(3)), next(6));
+        one.netns = next(5);
+        one.cgroup_id = next(8);
+        one.sandbox = next(6) == 0;
+        one.host_network = next(9) == 0;
+        one.runtime.container_started_at = next(3) as i64;
+        one.runtime.runtime_name = ["docker", "containerd", "runc", ""][next(4) as usize].to_owned();
+        one.namespace = if next(10) == 0 { super::units::NAME.to_owned() } else { String::new() };
+        let key = one.key();
+        match next(12) {
+            0 | 1 => inventory.update(|s| s.register(one)),
+            2 => inventory.update(|s| s.prepare(one)),
+            3..=5 => inventory.update(|s| s.start(one, None)),
+            6 | 7 => drop(inventory.update(|s| s.seen(one, None))),
+            8 => inventory.update(|s| s.stop(&key, now)),
+            9 => inventory.update(|s| s.forget(&key, now)),
+            10 => assert!(inventory.update(|s| s.emptied(one.cgroup_id, 0, now)) || one.cgroup_id < 8),
+            _ => inventory.note(|s| s.vacate(one.mntns, &key)),
+        }
+        if round % 20 == 0 {
+            now += GRACE / 2;
+            inventory.sweep(now);
+        }
+    }
+    assert!(inventory.snapshot().generation() > 1000);
+}

@@ -1,6 +1,7 @@
 //! What `/proc` says about a process: namespaces, cgroups, when it started.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::{clock, host_path};
@@ -30,7 +31,9 @@ pub fn namespace_inode(pid: u32, kind: &str) -> io::Result<u64> {
 /// # Errors
 /// When the process is gone, or may not be looked at.
 pub fn cgroups(pid: u32) -> io::Result<Vec<CgroupLine>> {
-    let text = std::fs::read_to_string(of(pid).join("cgroup"))?;
+    // At once: such a file does not tell its length.
+    let mut text = String::with_capacity(4096);
+    File::open(of(pid).join("cgroup"))?.read_to_string(&mut text)?;
     Ok(text.lines().filter_map(parse_cgroup).collect())
 }
 

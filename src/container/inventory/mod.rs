@@ -40,7 +40,7 @@ pub struct SeenNamespace {
 /// What is done when the kernel tells of a container's first process. Called on the thread that hears of it; must be quick.
 pub type Gate = dyn Fn(SeenNamespace) + Send + Sync;
 
-/// How long the news of runtimes are gathered before they are published: they say a thing in several ways at once.
+/// How long after a publication the news of runtimes are gathered until the next one: they say a thing in several ways at once.
 const GATHER: Duration = Duration::from_millis(10);
 
 /// All containers of this machine.
@@ -243,21 +243,29 @@ impl Inventory {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes the state; readers see it within [`GATHER`]. Outside of a runtime of tokio at once.
+    /// Changes the state; readers see it within [`GATHER`]: at once, unless something was published only just now. Outside of a runtime of
+    /// tokio at once.
     pub(super) fn update_soon<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        let Ok(tokio) = tokio::runtime::Handle::try_current() else { return self.update(change) };
-        let result = self.note(change);
-        if !self.publishing.swap(true, Ordering::AcqRel) {
-            let this = self.this.clone();
-            tokio.spawn(async move {
-                tokio::time::sleep(GATHER).await;
-                if let Some(inventory) = this.upgrade() {
-                    inventory.publishing.store(false, Ordering::Release);
-                    inventory.publish();
-                }
-            });
+        let (result, quiet) = self.note(|state| (change(state), state.unpublished_for()));
+        match tokio::runtime::Handle::try_current() {
+            Ok(tokio) if quiet < GATHER => self.publish_later(&tokio),
+            _ => self.publish(),
         }
         result
+    }
+
+    fn publish_later(&self, tokio: &tokio::runtime::Handle) {
+        if self.publishing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let this = self.this.clone();
+        tokio.spawn(async move {
+            tokio::time::sleep(GATHER).await;
+            if let Some(inventory) = this.upgrade() {
+                inventory.publishing.store(false, Ordering::Release);
+                inventory.publish();
+            }
+        });
     }
 
     /// Changes the state and publishes it if it really changed.

@@ -1,6 +1,8 @@
 //! The writer's side of the inventory: every container's phase. Methods only mark the state dirty when something changed.
 
+mod changes;
 mod merge;
+mod networks;
 mod pods;
 mod publish;
 
@@ -8,21 +10,24 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{GRACE, MAX_CONTAINERS};
-use crate::container::hash::NumberMap;
+use crate::container::index::Index;
 use crate::container::process::{self, Held};
 use crate::container::record::Container;
 use crate::container::snapshot::{Entry, PATIENCE, UNNAMED_ENTRY};
+use changes::Changes;
 use merge::Rank;
+use networks::Shared;
 use pods::Pods;
-use publish::{Marks, Shared};
+use publish::Marks;
 
 /// Mount namespaces beside its own that a container may have at once (processes in it that unshared).
 const MAX_ALIASES: usize = 16;
 
 struct Slot {
+    key: Arc<str>,
     number: u32,
     entry: Arc<Entry>,
     marks: Marks,
@@ -65,13 +70,15 @@ pub(in crate::container) struct State {
     shared: HashMap<u64, Shared>,
     /// Replaced and removed entries, for batches whose first rows were named before the change and the last after it.
     retired: Vec<(u32, Arc<Entry>, Instant)>,
-    /// Entries with numbers below this one, as a map that snapshots share: made anew by a sweep only.
-    older: (u32, Arc<NumberMap<u32, Arc<Entry>>>),
+    /// What was published last.
+    index: Index,
+    changes: Changes,
     /// Namespaces whose numbers may be given to others as soon as nobody reads here any more whose they were.
     released: Vec<Held>,
     next: u32,
     refused: u64,
     dirty: bool,
+    published: Instant,
     /// Of keys: with numbers of our own, since strangers choose ids.
     hasher: RandomState,
 }
@@ -86,17 +93,25 @@ impl State {
             pods: Pods::default(),
             shared: HashMap::new(),
             retired: Vec::new(),
-            older: Default::default(),
+            index: Index::default(),
+            changes: Changes::default(),
             released: Vec::new(),
             next: UNNAMED_ENTRY + 1,
             refused: 0,
             dirty: false,
+            published: Instant::now(),
             hasher: RandomState::new(),
         }
     }
 
+    /// Whether there is something to publish.
     pub fn take_dirty(&mut self) -> bool {
         std::mem::take(&mut self.dirty)
+    }
+
+    /// How long ago something was published.
+    pub fn unpublished_for(&self) -> Duration {
+        self.published.elapsed()
     }
 
     /// What has to be let go once the state is published: before that, a new namespace would be taken for an old one.
@@ -207,6 +222,25 @@ impl State {
         Some(number)
     }
 
+    /// Whether this is a running container's first process, which is where it was seen before. Its namespace is held, so that the number
+    /// cannot be another's.
+    pub fn has_first(&self, mntns: u64, pid: u32, cgroup: u64) -> bool {
+        let mut slots = self.slots.values().filter(|slot| slot.marks.mntns == mntns && slot.marks.cgroup == cgroup);
+        slots.any(|slot| slot.running && slot.held.is_some() && slot.entry.container.runtime.container_pid == pid)
+    }
+
+    /// `container` with what is known of its first process, if that is the one with this id and its namespace is held.
+    pub fn with_process(&self, container: &Container, pid: u32) -> Option<Container> {
+        let slot = self.slots.get(container.key().as_str())?;
+        let known = &slot.entry.container;
+        let is_known = slot.running && slot.held.is_some() && known.runtime.container_pid == pid && known.cgroup_id != 0;
+        let mut container = is_known.then(|| merge::process_of(known, container.clone()))?;
+        if container.bundle.is_empty() {
+            container.bundle.clone_from(&known.bundle);
+        }
+        Some(container)
+    }
+
     /// Notes that a container nobody manages runs: what its bundle and the kernel say is all there will ever be.
     pub fn confirm(&mut self, key: &str) {
         let news = self.slots.get_mut(key).is_some_and(|slot| slot.told_by(Rank::Bundle));
@@ -216,6 +250,7 @@ impl State {
     fn alias(&mut self, key: &str, mntns: u64) -> Option<u32> {
         let slot = self.slots.get_mut(key)?;
         if slot.entry.container.mntns != mntns && !slot.aliases.contains(&mntns) {
+            self.changes.note(slot);
             if slot.aliases.len() >= MAX_ALIASES {
                 slot.aliases.remove(0);
             }
@@ -229,10 +264,12 @@ impl State {
     pub fn vacate(&mut self, mntns: u64, key: &str) {
         let mut stale = Vec::new();
         let concerns = |slot: &Slot| slot.marks.mntns == mntns || slot.aliases.contains(&mntns);
-        for (_, slot) in self.slots.iter_mut().filter(|(other, slot)| concerns(slot) && &***other != key) {
-            let before = slot.aliases.len();
-            slot.aliases.retain(|alias| *alias != mntns);
-            self.dirty |= before != slot.aliases.len();
+        for slot in self.slots.values_mut().filter(|slot| concerns(slot) && &*slot.key != key) {
+            if slot.aliases.contains(&mntns) {
+                self.changes.note(slot);
+                slot.aliases.retain(|alias| *alias != mntns);
+                self.dirty = true;
+            }
             if !slot.running && slot.held.is_none() && slot.marks.mntns == mntns && mntns != 0 {
                 stale.push(slot.entry.container.clone());
             }
@@ -263,6 +300,7 @@ impl State {
     pub fn stop(&mut self, key: &str, now: Instant) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         if slot.running {
+            self.changes.note(slot);
             slot.running = false;
             slot.ended = Some(now);
             self.dirty = true;
@@ -289,6 +327,7 @@ impl State {
         self.stop(key, now);
         if let Some(slot) = self.slots.get_mut(key) {
             slot.rank = Rank::Seen;
+            self.changes.note(slot);
             slot.ended.get_or_insert(now);
         }
     }
@@ -327,6 +366,7 @@ impl State {
         self.slots.retain(|_, slot| {
             match slot.ended {
                 Some(since) if over(since) && !slot.is_known() => {
+                    self.changes = Changes::everything();
                     self.retired.push((slot.number, slot.entry.clone(), now));
                     self.released.extend(slot.held.take());
                     return false;
@@ -334,7 +374,10 @@ impl State {
                 Some(since) if over(since) => stopped.push(slot.entry.container.clone()),
                 // Neither: only prepared, or seen through a process that is not its first: let it be looked up again.
                 None if slot.is_known() || (slot.running && slot.entry.container.is_observable()) => {}
-                None => slot.ended = Some(now),
+                None => {
+                    self.changes.note(slot);
+                    slot.ended = Some(now);
+                }
                 _ => {}
             }
             true
@@ -360,7 +403,12 @@ impl State {
     /// Turns a stopped container's record into one without a process.
     fn rest(&mut self, container: Container) {
         let container = merge::process_of(&Container::default(), container);
-        let Some(slot) = self.put(container, false) else { return };
+        let key = container.key();
+        if self.put(container, false).is_none() {
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(key.as_str()) else { return };
+        self.changes.note(slot);
         slot.ended = None;
         let held = slot.held.take();
         self.released.extend(held);
@@ -375,6 +423,9 @@ impl State {
         let full = known.is_none() && self.slots.len() >= MAX_CONTAINERS;
         let since = known.map_or_else(Instant::now, |s| s.entry.since);
         let is_told = known.is_some_and(Slot::is_known);
+        if let Some(slot) = known.filter(|slot| !same || slot.running != running) {
+            self.changes.note(slot);
+        }
         if !same {
             if full {
                 self.refused += 1;
@@ -384,12 +435,15 @@ impl State {
             let is_sandbox = container.sandbox;
             let entry = Arc::new(Entry::new(container, since));
             entry.told.store(is_told, Ordering::Relaxed);
-            let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot::new(number, entry.clone(), self.hasher.hash_one(&*key)));
+            self.remember(number, &entry);
+            let slot = self.slots.entry(key.clone());
+            let slot = slot.or_insert_with(|| Slot::new(number, entry.clone(), key.clone(), self.hasher.hash_one(&*key)));
             if slot.number != number {
                 self.retired.push((slot.number, slot.entry.clone(), Instant::now()));
                 (slot.number, slot.entry) = (number, entry.clone());
                 slot.marks = Marks::of(&entry.container, slot.marks.key);
             }
+            self.changes.note(slot);
             if is_sandbox {
                 self.sandbox_changed(&entry.container);
             }
@@ -414,9 +468,9 @@ impl State {
 }
 
 impl Slot {
-    fn new(number: u32, entry: Arc<Entry>, key: u64) -> Self {
-        let marks = Marks::of(&entry.container, key);
+    fn new(number: u32, entry: Arc<Entry>, key: Arc<str>, hash: u64) -> Self {
+        let marks = Marks::of(&entry.container, hash);
         let (running, rank, heard) = (false, Rank::Seen, Instant::now());
-        Slot { number, entry, marks, running, heard, rank, ended: None, finished_ns: 0, held: None, aliases: Vec::new() }
+        Slot { key, number, entry, marks, running, heard, rank, ended: None, finished_ns: 0, held: None, aliases: Vec::new() }
     }
 }

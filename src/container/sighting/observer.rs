@@ -160,6 +160,9 @@ impl Observer {
                 }
             });
         }
+        if self.inventory.note(|state| state.has_first(entered.mntns, entered.pid, entered.cgroup)) {
+            return;
+        }
         // Whose it is may be among what was just noted.
         self.inventory.publish();
         let path = self.inventory.cgroups().path(entered.cgroup);

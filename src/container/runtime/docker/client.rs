@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::{ContainerInspectResponse, ContainerSummary, EventMessage};
-use bollard::query_parameters::{EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder};
+use bollard::models::{ContainerSummary, EventMessage};
+use bollard::query_parameters::{EventsOptionsBuilder, ListContainersOptionsBuilder};
 use futures::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
 
+use super::inspected::{self, Inspected};
 use super::transport::{self, EVENT_LIMIT, Limit, Plain};
 use super::{DockerError, libpod};
 
@@ -50,18 +52,17 @@ impl Client {
     }
 
     /// One container; `None` when the engine has none of that id any more.
-    pub async fn inspect(&self, id: &str) -> Result<Option<ContainerInspectResponse>, DockerError> {
-        match ask("inspect container", self.api.inspect_container(id, None::<InspectContainerOptions>)).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(DockerError::Api { source, .. }) if is_not_found(&source) => Ok(None),
-            Err(error) => Err(error),
-        }
+    pub async fn inspect(&self, id: &str) -> Result<Option<Inspected>, DockerError> {
+        self.get("inspect container", &inspected::path(id)).await
     }
 
     /// What Podman's own API says of one container.
-    pub async fn libpod(&self, id: &str) -> Result<libpod::Told, DockerError> {
-        let doing = "inspect container by podman's own API";
-        match tokio::time::timeout(ANSWER_TIMEOUT, self.own.get(&libpod::path(id))).await {
+    pub async fn libpod(&self, id: &str) -> Result<Option<libpod::Told>, DockerError> {
+        self.get("inspect container by podman's own API", &libpod::path(id)).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, doing: &'static str, path: &str) -> Result<Option<T>, DockerError> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.own.get(path)).await {
             Ok(answer) => answer.map_err(|source| DockerError::Own { doing, source }),
             Err(_) => Err(DockerError::Timeout { doing, limit: ANSWER_TIMEOUT }),
         }

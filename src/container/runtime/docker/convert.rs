@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{ContainerInspectResponse, ContainerSummary, EventActor};
+use bollard::models::{ContainerSummary, EventActor};
 
 use super::Engine;
+use super::inspected::Inspected;
 use crate::container::record::{Container, KubernetesMeta};
 use crate::container::runtime::bounds::{self, text};
 
@@ -36,7 +37,7 @@ pub(super) fn from_event(engine: Engine, actor: &EventActor) -> Option<Container
 }
 
 /// An inspected container and the process id of its first process, 0 if it does not run.
-pub(super) fn from_inspect(engine: Engine, answer: ContainerInspectResponse) -> Option<(Container, u32)> {
+pub(super) fn from_inspect(engine: Engine, answer: Inspected) -> Option<(Container, u32)> {
     let config = answer.config.unwrap_or_default();
     let labels = config.labels.unwrap_or_default();
     let mut container = record(engine, &answer.id?, &answer.name.unwrap_or_default(), &config.image.unwrap_or_default(), labels)?;

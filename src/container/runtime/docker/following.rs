@@ -73,18 +73,25 @@ async fn follow<'s>(
                 Some(event) => starts.extend(note(session, event?)),
                 None => return Ok(()),
             },
-            Some(found) = inspections.next() => match found {
-                Ok(found) => session.apply(found),
-                Err(error) => {
-                    tracing::warn!(runtime = session.engine().name(), error = error.full(), "container could not be inspected");
-                }
-            },
+            Some(found) = inspections.next() => inspected(session, found),
             () = &mut settling, if !settled => {
                 settled = true;
                 connected();
             }
             // Events wait meanwhile: an older list must not undo what a newer event said.
             _ = resync.tick() => starts.extend(session.list().await?.uninspected),
+        }
+    }
+}
+
+/// Lets readers see a container that was looked into; one that could not be as its events described it.
+fn inspected(session: &Session<'_>, found: Result<Option<Found>, DockerError>) {
+    match found {
+        Ok(Some(found)) => session.apply(found),
+        Ok(None) => session.inventory().publish(),
+        Err(error) => {
+            tracing::warn!(runtime = session.engine().name(), error = error.full(), "container could not be inspected");
+            session.inventory().publish();
         }
     }
 }
@@ -99,7 +106,8 @@ fn note(session: &Session<'_>, event: EventMessage) -> Option<String> {
     match action.as_str() {
         "create" => {
             let container = convert::from_event(session.engine(), &actor)?;
-            inventory.update_soon(|state| {
+            // Published with the first process, or the next news.
+            inventory.note(|state| {
                 if !state.knows(&id) {
                     state.register(container)
                 }
@@ -109,7 +117,8 @@ fn note(session: &Session<'_>, event: EventMessage) -> Option<String> {
             let mut container = convert::from_event(session.engine(), &actor)?;
             // It may be over before it is inspected. The time tells an old start from a newer end.
             container.runtime.container_started_at = event.time_nano.unwrap_or(0);
-            inventory.update_soon(|state| state.start(container, None));
+            // Published once it is inspected: the kernel's word is, and the keeper publishes what waits here for longer.
+            inventory.note(|state| state.start(container, None));
             return Some(id);
         }
         "die" => inventory.update_soon(|state| state.end(&id, event.time_nano.unwrap_or(0), now)),

@@ -4,6 +4,7 @@ mod client;
 mod convert;
 mod error;
 mod following;
+mod inspected;
 mod libpod;
 mod session;
 mod shim;

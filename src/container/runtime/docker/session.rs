@@ -133,7 +133,8 @@ impl<'a> Session<'a> {
         let mut result = Ok(());
         while let Some(found) = inspections.next().await {
             match found {
-                Ok(found) => self.apply(found),
+                Ok(Some(found)) => self.apply(found),
+                Ok(None) => {}
                 Err(error) => result = Err(error),
             }
         }
@@ -148,7 +149,7 @@ impl<'a> Session<'a> {
             Engine::Docker => container.runtime.container_image_digest = self.digest(&container.runtime.container_image_id).await,
             // Not worth losing the container for.
             Engine::Podman => match self.client.libpod(&id).await {
-                Ok(told) => libpod::complete(&mut container, told),
+                Ok(told) => told.into_iter().for_each(|told| libpod::complete(&mut container, told)),
                 Err(error) => tracing::debug!(container = id, error = error.full(), "podman's own API does not tell of a container"),
             },
         }
@@ -173,16 +174,23 @@ impl<'a> Session<'a> {
         digest
     }
 
-    pub fn apply(&self, found: Option<Found>) {
-        let Some(Found { mut container, pid }) = found else { return };
-        let held = if pid == 0 { None } else { process::inspect(&mut container, pid).ok() };
+    pub fn apply(&self, found: Found) {
+        let Found { mut container, pid } = found;
+        if pid == 0 {
+            // Over already, or paused on its way: name and image are worth having all the same.
+            return self.inventory.update_soon(|state| state.register(container));
+        }
+        if let Some(mut known) = self.inventory.note(|state| state.with_process(&container, pid)) {
+            process::add_v1(&mut known, pid);
+            return self.inventory.update_soon(|state| state.start(known, None));
+        }
+        let held = process::inspect(&mut container, pid);
         if container.bundle.is_empty() {
             container.bundle = shim::bundle(pid, &container.runtime.container_id).unwrap_or_default();
         }
         self.inventory.update_soon(|state| match held {
-            Some(held) => state.start(container, held),
-            // Over already, or paused on its way: name and image are worth having all the same.
-            None => state.register(container),
+            Ok(held) => state.start(container, held),
+            Err(_) => state.register(container),
         });
     }
 }

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bollard::models::{ContainerInspectResponse, EventActor};
+use bollard::models::EventActor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
+use super::inspected::Inspected;
 use super::{Engine, convert, follow, list, list_engine};
 use crate::container::Inventory;
 use crate::container::runtime::RuntimeState;
@@ -198,7 +199,7 @@ fn records_are_bounded() {
     for id in ["", "../x", "a b", &"a".repeat(1000)] {
         assert!(convert::from_event(Engine::Docker, &EventActor { id: Some(id.to_owned()), attributes: None }).is_none(), "{id}");
     }
-    let inspect = |text: &str| convert::from_inspect(Engine::Docker, serde_json::from_str::<ContainerInspectResponse>(text).unwrap());
+    let inspect = |text: &str| convert::from_inspect(Engine::Docker, serde_json::from_str::<Inspected>(text).unwrap());
     for (state, pid) in [
         (r#"{"Running":true,"Pid":42}"#, 42),
         (r#"{"Running":true,"Pid":-1}"#, 0),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, HttpBody};
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
 use bollard::{BollardRequest, Docker};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -48,7 +48,7 @@ pub(super) fn client(socket: &Path, limit: Limit, timeout_s: u64) -> Result<Dock
         .map_err(|e| DockerError::Api { doing: "set up a client", source: Box::new(e) })
 }
 
-/// A client for what bollard does not know.
+/// A client for what bollard does not know, and for what is asked so often that only what is of use should be read.
 #[derive(Clone)]
 pub(super) struct Plain(Client<Connector, Body>);
 
@@ -58,15 +58,18 @@ impl Plain {
         Plain(http(Connector { socket: socket.to_owned(), limit: Limit::Answer }))
     }
 
-    /// The JSON that is found at `path`.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> io::Result<T> {
+    /// The JSON that is found at `path`; `None` when there is nothing.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> io::Result<Option<T>> {
         let request = Request::get(format!("http://engine{path}")).body(Body::empty()).map_err(io::Error::other)?;
         let response = self.0.request(request).await.map_err(io::Error::other)?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
         if !response.status().is_success() {
             return Err(io::Error::other(format!("status {}", response.status())));
         }
         let body = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_LIMIT).await.map_err(io::Error::other)?;
-        serde_json::from_slice(&body).map_err(io::Error::other)
+        serde_json::from_slice(&body).map(Some).map_err(io::Error::other)
     }
 }
 
