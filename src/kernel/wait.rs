@@ -59,11 +59,11 @@ impl WaitSet {
         self.0.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     }
 
-    /// Waits until one of the descriptors is readable or `timeout` has passed (`None`: for ever).
+    /// Waits until one of the descriptors is readable or `timeout` has passed (`None`: for ever); gives whether one is readable.
     ///
     /// # Errors
     /// As ppoll(2); an interrupted wait is not an error.
-    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let spec = timeout.map(|t| libc::timespec { tv_sec: t.as_secs() as libc::time_t, tv_nsec: t.subsec_nanos().into() });
         let spec = spec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: the pointers are to live values of the stated lengths; no signal mask is passed.
@@ -74,6 +74,6 @@ impl WaitSet {
                 return Err(error);
             }
         }
-        Ok(())
+        Ok(ready > 0)
     }
 }

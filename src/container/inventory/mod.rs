@@ -246,9 +246,10 @@ impl Inventory {
     /// Changes the state; readers see it within [`GATHER`]: at once, unless something was published only just now. Outside of a runtime of
     /// tokio at once.
     pub(super) fn update_soon<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        let (result, quiet) = self.note(|state| (change(state), state.unpublished_for()));
-        match tokio::runtime::Handle::try_current() {
-            Ok(tokio) if quiet < GATHER => self.publish_later(&tokio),
+        let (result, since) = self.note(|state| (change(state), state.unpublished_for()));
+        match (since, tokio::runtime::Handle::try_current()) {
+            (None, _) => {}
+            (Some(since), Ok(tokio)) if since < GATHER => self.publish_later(&tokio),
             _ => self.publish(),
         }
         result

@@ -109,9 +109,9 @@ impl State {
         std::mem::take(&mut self.dirty)
     }
 
-    /// How long ago something was published.
-    pub fn unpublished_for(&self) -> Duration {
-        self.published.elapsed()
+    /// How long ago something was published, if there is something new.
+    pub fn unpublished_for(&self) -> Option<Duration> {
+        self.dirty.then(|| self.published.elapsed())
     }
 
     /// What has to be let go once the state is published: before that, a new namespace would be taken for an old one.
@@ -366,7 +366,7 @@ impl State {
         self.slots.retain(|_, slot| {
             match slot.ended {
                 Some(since) if over(since) && !slot.is_known() => {
-                    self.changes = Changes::everything();
+                    self.changes.note_end(slot);
                     self.retired.push((slot.number, slot.entry.clone(), now));
                     self.released.extend(slot.held.take());
                     return false;

@@ -57,11 +57,14 @@ fn follow(table: &Table, inventory: &Inventory, cancel: &CancellationToken) {
         lost = report_lost(table, inventory, lost);
         waits.clear();
         waits.add(table.readable());
-        if let Err(error) = waits.wait(Some(TICK)) {
-            tracing::error!(%error, "waiting for containers failed, polling instead");
-            std::thread::sleep(Duration::from_millis(10));
+        match waits.wait(Some(TICK)) {
+            Ok(true) => std::thread::sleep(GATHER),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "waiting for containers failed, polling instead");
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
-        std::thread::sleep(GATHER);
     }
     table.close();
 }

@@ -16,6 +16,8 @@ pub(super) struct Changes {
     pub keys: Vec<Arc<str>>,
     /// The entries they had.
     pub entries: Vec<u32>,
+    /// Hashes of the keys of those that are no more.
+    pub gone: Vec<u64>,
     mntns: Vec<u64>,
     netns: Vec<u64>,
     cgroups: Vec<u64>,
@@ -39,6 +41,12 @@ impl Changes {
         if self.keys.len() > MOST.0 || self.mntns.len() > MOST.1 {
             *self = Changes::everything();
         }
+    }
+
+    /// Notes that a container goes.
+    pub fn note_end(&mut self, slot: &Slot) {
+        self.gone.push(slot.marks.key);
+        self.note(slot);
     }
 
     /// Notes the numbers that lead to a container.

@@ -100,6 +100,9 @@ impl State {
 
     /// Lets go of pods that have no containers and that the API server does not tell of.
     pub(super) fn tidy_pods(&mut self) {
+        if self.pods.0.is_empty() {
+            return;
+        }
         let used: HashSet<&str> = self.slots.values().map(|s| s.entry.container.k8s.pod_uid.as_str()).collect();
         self.pods.0.retain(|uid, facts| facts.told.is_some() || used.contains(uid.as_str()));
     }

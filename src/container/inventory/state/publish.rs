@@ -11,6 +11,9 @@ use crate::container::record::Container;
 use crate::container::snapshot::{Entry, Snapshot};
 use crate::container::units;
 
+/// So many new entries, or ones that nobody looks for any more, are worth making the map of all anew.
+const MANY: usize = 64;
+
 /// What a snapshot is made by, beside the record: publishing reads it of every container, where records are strewn over the memory.
 #[derive(Clone, Copy)]
 pub(super) struct Marks {
@@ -113,11 +116,12 @@ impl State {
         Arc::make_mut(&mut self.index.recent).insert(number, entry.clone());
     }
 
-    /// Puts all entries that somebody may look for, replaced ones as well, into the map that snapshots share for long, if there are new ones
-    /// or some were let go: numbers are never used again, so one that nothing leads to any more does no harm until then.
+    /// Puts all entries that somebody may look for, replaced ones as well, into the map that snapshots share for long, when enough are new
+    /// or were let go: numbers are never used again, so one that nothing leads to any more does no harm until then.
     pub(super) fn gather_older(&mut self) {
         let all = self.slots.len() + self.shared.len() + self.retired.len();
-        if self.index.recent.is_empty() && self.index.older.len() == all {
+        let kept = self.index.recent.len() + self.index.older.len();
+        if self.index.recent.len() < MANY && kept < all + MANY {
             return;
         }
         let slots = self.slots.values().map(|slot| (slot.number, slot.entry.clone()));
@@ -172,6 +176,12 @@ fn list(index: &mut Index, slots: &[&Slot], changes: &Changes) {
     for list in [&mut index.running, &mut index.ended] {
         if list.iter().any(of_changed) {
             Arc::make_mut(list).retain(|number| !of_changed(number));
+        }
+    }
+    if !changes.all && !changes.gone.is_empty() {
+        let keys = Arc::make_mut(&mut index.keys);
+        for key in &changes.gone {
+            keys.remove(key);
         }
     }
     for slot in slots.iter().filter(|slot| changes.all || changes.keys.contains(&slot.key)) {
