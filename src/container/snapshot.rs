@@ -83,7 +83,7 @@ impl Snapshot {
 
     /// The entry of the container with this mount namespace.
     pub fn by_mntns(&self, mntns: u64) -> Option<u32> {
-        self.index.mntns.get(&mntns).copied()
+        self.index.mntns.get(mntns)
     }
 
     /// Whether the kernel may have given this number to another mount namespace meanwhile, so that it has to be asked.
@@ -93,17 +93,17 @@ impl Snapshot {
 
     /// The entry of the container with this network namespace; of several, what they have in common.
     pub fn by_netns(&self, netns: u64) -> Option<u32> {
-        self.index.netns.get(&netns).copied()
+        self.index.netns.get(netns)
     }
 
     /// The entry of the container with this cgroup v2 id.
     pub fn by_cgroup(&self, cgroup: u64) -> Option<u32> {
-        self.index.cgroups.get(&cgroup).copied()
+        self.index.cgroups.get(cgroup)
     }
 
     /// The entry of the container with this key (see [`Container::key`]), which is mostly its id.
     pub fn by_id(&self, key: &str) -> Option<u32> {
-        let entry = self.index.keys.get(&self.hasher.hash_one(key)).copied();
+        let entry = self.index.keys.get(self.hasher.hash_one(key));
         entry.filter(|entry| self.container(*entry).is_some_and(|container| container.key() == key))
     }
 
@@ -127,7 +127,7 @@ impl Snapshot {
     /// The mount namespaces of the containers that run, each with its entry; those of pods' pause containers are left out.
     pub(super) fn namespaces(&self) -> impl Iterator<Item = (u64, u32)> {
         let running: HashSet<u32> = self.index.running.iter().copied().collect();
-        self.index.mntns.iter().filter(move |(_, entry)| running.contains(entry)).map(|(mntns, entry)| (*mntns, *entry))
+        self.index.mntns.iter().filter(move |(_, entry)| running.contains(entry))
     }
 
     /// Whether the container of an entry runs.
@@ -161,7 +161,7 @@ impl Snapshot {
 
     /// The containers that run now, those of pods that only hold its namespaces included.
     pub(super) fn running_or_sandbox(&self) -> impl Iterator<Item = &Container> {
-        let sandboxes = self.index.keys.values().filter_map(|entry| self.container(*entry)).filter(|c| c.sandbox && c.mntns != 0);
+        let sandboxes = self.index.keys.iter().filter_map(|(_, entry)| self.container(entry)).filter(|c| c.sandbox && c.mntns != 0);
         self.running().chain(sandboxes)
     }
 

@@ -5,6 +5,7 @@ mod merge;
 mod networks;
 mod pods;
 mod publish;
+mod users;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -22,6 +23,7 @@ use merge::Rank;
 use networks::Shared;
 use pods::Pods;
 use publish::Marks;
+use users::Users;
 
 /// Mount namespaces beside its own that a container may have at once (processes in it that unshared).
 const MAX_ALIASES: usize = 16;
@@ -73,6 +75,9 @@ pub(in crate::container) struct State {
     /// What was published last.
     index: Index,
     changes: Changes,
+    users: Users,
+    /// Whether units of systemd were ever told of.
+    has_units: bool,
     /// Namespaces whose numbers may be given to others as soon as nobody reads here any more whose they were.
     released: Vec<Held>,
     next: u32,
@@ -95,6 +100,8 @@ impl State {
             retired: Vec::new(),
             index: Index::default(),
             changes: Changes::default(),
+            users: Users::default(),
+            has_units: false,
             released: Vec::new(),
             next: UNNAMED_ENTRY + 1,
             refused: 0,
@@ -251,10 +258,12 @@ impl State {
         let slot = self.slots.get_mut(key)?;
         if slot.entry.container.mntns != mntns && !slot.aliases.contains(&mntns) {
             self.changes.note(slot);
+            self.users.remove(slot);
             if slot.aliases.len() >= MAX_ALIASES {
                 slot.aliases.remove(0);
             }
             slot.aliases.push(mntns);
+            self.users.add(slot);
             self.dirty = true;
         }
         Some(slot.number)
@@ -262,12 +271,17 @@ impl State {
 
     /// Notes that the kernel has given a mount namespace's number to a new one: it is nobody's any more but `key`'s.
     pub fn vacate(&mut self, mntns: u64, key: &str) {
+        if !self.users.have_mntns(mntns) {
+            return;
+        }
         let mut stale = Vec::new();
         let concerns = |slot: &Slot| slot.marks.mntns == mntns || slot.aliases.contains(&mntns);
         for slot in self.slots.values_mut().filter(|slot| concerns(slot) && &*slot.key != key) {
             if slot.aliases.contains(&mntns) {
                 self.changes.note(slot);
+                self.users.remove(slot);
                 slot.aliases.retain(|alias| *alias != mntns);
+                self.users.add(slot);
                 self.dirty = true;
             }
             if !slot.running && slot.held.is_none() && slot.marks.mntns == mntns && mntns != 0 {
@@ -314,6 +328,9 @@ impl State {
     /// Notes that the last process has left a cgroup, at `unix_ns` (0: unknown). A start that is told of later and is older is old news.
     /// Gives whether it was a container's.
     pub fn emptied(&mut self, cgroup: u64, unix_ns: i64, now: Instant) -> bool {
+        if !self.users.have_cgroup(cgroup) {
+            return false;
+        }
         let of_cgroup = |s: &&mut Slot| s.running && s.marks.cgroup == cgroup;
         let Some(slot) = self.slots.values_mut().find(of_cgroup) else { return false };
         slot.finished_ns = slot.finished_ns.max(unix_ns);
@@ -367,6 +384,7 @@ impl State {
             match slot.ended {
                 Some(since) if over(since) && !slot.is_known() => {
                     self.changes.note_end(slot);
+                    self.users.remove(slot);
                     self.retired.push((slot.number, slot.entry.clone(), now));
                     self.released.extend(slot.held.take());
                     return false;
@@ -439,10 +457,13 @@ impl State {
             let slot = self.slots.entry(key.clone());
             let slot = slot.or_insert_with(|| Slot::new(number, entry.clone(), key.clone(), self.hasher.hash_one(&*key)));
             if slot.number != number {
+                self.users.remove(slot);
                 self.retired.push((slot.number, slot.entry.clone(), Instant::now()));
                 (slot.number, slot.entry) = (number, entry.clone());
                 slot.marks = Marks::of(&entry.container, slot.marks.key);
             }
+            self.users.add(slot);
+            self.has_units |= slot.marks.is_unit;
             self.changes.note(slot);
             if is_sandbox {
                 self.sandbox_changed(&entry.container);

@@ -20,15 +20,14 @@ pub(super) struct Shared {
 impl State {
     /// Keeps an entry for each network namespace with several containers: what they have in common, as the pod's names.
     pub(super) fn share_networks(&mut self, changes: &Changes) {
-        let is_sharing = |s: &&Slot| s.running && changes.has_netns(s.marks.netns) && !s.marks.host_network && !s.marks.is_sandbox;
-        let sharing = || self.slots.values().filter(is_sharing);
+        let is_sharing = |s: &&&Slot| s.running && changes.has_netns(s.marks.netns) && !s.marks.host_network && !s.marks.is_sandbox;
+        let concerned = self.concerned(changes);
+        let sharing = || concerned.iter().filter(is_sharing);
         let mut members: NumberMap<u64, u32> = NumberMap::default();
         sharing().for_each(|slot| *members.entry(slot.marks.netns).or_default() += 1);
         let mut by_netns: HashMap<u64, Vec<(u32, Arc<Entry>)>> = HashMap::new();
-        if members.values().any(|count| *count > 1) {
-            for slot in sharing().filter(|slot| members.get(&slot.marks.netns).is_some_and(|count| *count > 1)) {
-                by_netns.entry(slot.marks.netns).or_default().push((slot.number, slot.entry.clone()));
-            }
+        for slot in sharing().filter(|slot| members.get(&slot.marks.netns).is_some_and(|count| *count > 1)) {
+            by_netns.entry(slot.marks.netns).or_default().push((slot.number, slot.entry.clone()));
         }
         let mut before: HashMap<u64, Shared> = self.shared.extract_if(|netns, _| changes.has_netns(*netns)).collect();
         for (netns, mut members) in by_netns {

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::changes::Changes;
+use super::users::Users;
 use super::{Slot, State};
 use crate::container::hash::NumberMap;
 use crate::container::index::Index;
+#[cfg(test)]
+use crate::container::index::Table;
 use crate::container::record::Container;
 use crate::container::snapshot::{Entry, Snapshot};
 use crate::container::units;
@@ -25,7 +28,7 @@ pub(super) struct Marks {
     pub is_sandbox: bool,
     pub is_named: bool,
     pub host_network: bool,
-    is_unit: bool,
+    pub is_unit: bool,
     has_started: bool,
 }
 
@@ -56,6 +59,7 @@ impl State {
         self.share_networks(&changes);
         let before = std::mem::take(&mut self.index);
         self.index = self.answer(before, &changes);
+        self.index.tidy();
         #[cfg(test)]
         self.check();
         Snapshot {
@@ -70,15 +74,9 @@ impl State {
 
     /// The index with the answers for what has changed.
     fn answer(&self, before: Index, changes: &Changes) -> Index {
-        let mut index = if changes.all { before.emptied(self.slots.len()) } else { before };
-        index.has_units = false;
-        let mut slots: Vec<&Slot> = Vec::new();
-        for slot in self.slots.values() {
-            index.has_units |= slot.running && slot.marks.is_unit;
-            if changes.concern(slot) {
-                slots.push(slot);
-            }
-        }
+        let mut index = if changes.all { before.emptied() } else { before };
+        index.has_units = self.has_units && self.slots.values().any(|slot| slot.running && slot.marks.is_unit);
+        let mut slots = self.concerned(changes);
         // Later insertions win: ended ones first, and by age among equals.
         slots.sort_unstable_by_key(|slot| (slot.running, slot.number));
         self.answer_numbers(&mut index, &slots, changes);
@@ -86,29 +84,35 @@ impl State {
         index
     }
 
+    /// The containers whose numbers have to be answered for anew: mostly only those that have changed.
+    pub(super) fn concerned(&self, changes: &Changes) -> Vec<&Slot> {
+        let changed: Vec<&Slot> = changes.keys.iter().filter_map(|key| self.slots.get(key)).collect();
+        let mut users = Users::default();
+        changed.iter().for_each(|slot| users.add(slot));
+        match !changes.all && self.users.agree(&users, changes.numbers()) {
+            true => changed,
+            false => self.slots.values().filter(|slot| changes.concern(slot)).collect(),
+        }
+    }
+
     fn answer_numbers(&self, index: &mut Index, slots: &[&Slot], changes: &Changes) {
         let [mntns, netns, cgroups] = changes.numbers();
         let tables = [(&mut index.mntns, mntns), (&mut index.netns, netns), (&mut index.cgroups, cgroups)];
-        for (table, numbers) in tables.into_iter().filter(|(_, numbers)| !numbers.is_empty()) {
-            let table = Arc::make_mut(table);
-            for number in numbers {
-                table.remove(number);
-            }
+        for (table, numbers) in tables {
+            numbers.iter().for_each(|number| table.remove(*number));
         }
         if mntns.iter().any(|mntns| index.doubtful.contains(mntns)) {
             Arc::make_mut(&mut index.doubtful).retain(|doubtful| !mntns.contains(doubtful));
         }
         for slot in slots.iter().filter(|slot| !slot.aliases.is_empty()) {
             let aliases = slot.aliases.iter().filter(|mntns| changes.has_mntns(**mntns));
-            Arc::make_mut(&mut index.mntns).extend(aliases.map(|mntns| (*mntns, slot.number)));
+            aliases.for_each(|mntns| index.mntns.insert(*mntns, slot.number));
         }
         slots.iter().for_each(|slot| add(index, slot, changes));
         for (netns, shared) in self.shared.iter().filter(|(netns, _)| changes.has_netns(**netns)) {
-            Arc::make_mut(&mut index.netns).insert(*netns, shared.number);
+            index.netns.insert(*netns, shared.number);
         }
-        if index.mntns.contains_key(&self.host_mntns) {
-            Arc::make_mut(&mut index.mntns).remove(&self.host_mntns);
-        }
+        index.mntns.remove(self.host_mntns);
     }
 
     /// Notes a new entry for those who read by its number.
@@ -137,17 +141,21 @@ impl State {
     fn check(&self) {
         let (patched, whole) = (&self.index, self.answer(Index::default(), &Changes::everything()));
         let sorted = |numbers: &[u32]| numbers.iter().copied().collect::<std::collections::BTreeSet<u32>>();
-        assert_eq!(patched.mntns, whole.mntns);
+        let answers = |table: &Table| table.iter().collect::<std::collections::BTreeMap<u64, u32>>();
+        assert_eq!(answers(&patched.mntns), answers(&whole.mntns));
         assert_eq!(patched.doubtful, whole.doubtful);
-        assert_eq!(patched.netns, whole.netns);
-        assert_eq!(patched.cgroups, whole.cgroups);
-        assert_eq!(patched.keys, whole.keys);
+        assert_eq!(answers(&patched.netns), answers(&whole.netns));
+        assert_eq!(answers(&patched.cgroups), answers(&whole.cgroups));
+        assert_eq!(answers(&patched.keys), answers(&whole.keys));
         assert_eq!(sorted(&patched.running), sorted(&whole.running));
         assert_eq!(sorted(&patched.ended), sorted(&whole.ended));
         assert_eq!((patched.running.len(), patched.ended.len()), (whole.running.len(), whole.ended.len()));
         assert_eq!(patched.has_units, whole.has_units);
         let is_known = |number: &u32| patched.recent.contains_key(number) || patched.older.contains_key(number);
-        assert!([&whole.mntns, &whole.netns, &whole.cgroups, &whole.keys].iter().all(|table| table.values().all(is_known)));
+        assert!([&whole.mntns, &whole.netns, &whole.cgroups, &whole.keys].iter().all(|table| table.iter().all(|(_, entry)| is_known(&entry))));
+        let mut users = Users::default();
+        self.slots.values().for_each(|slot| users.add(slot));
+        assert_eq!(self.users, users);
     }
 }
 
@@ -155,18 +163,18 @@ impl State {
 fn add(index: &mut Index, slot: &Slot, changes: &Changes) {
     let marks = &slot.marks;
     if changes.has_mntns(marks.mntns) {
-        Arc::make_mut(&mut index.mntns).insert(marks.mntns, slot.number);
+        index.mntns.insert(marks.mntns, slot.number);
         if !slot.running && slot.held.is_none() {
             Arc::make_mut(&mut index.doubtful).insert(marks.mntns);
         }
     }
     if changes.has_cgroup(marks.cgroup) {
-        Arc::make_mut(&mut index.cgroups).insert(marks.cgroup, slot.number);
+        index.cgroups.insert(marks.cgroup, slot.number);
     }
     // A pod's own container counts more than its pause container; what shares one is put in its place afterwards.
-    let is_taken = || marks.is_sandbox && index.netns.contains_key(&marks.netns);
+    let is_taken = || marks.is_sandbox && index.netns.get(marks.netns).is_some();
     if changes.has_netns(marks.netns) && !marks.host_network && !is_taken() {
-        Arc::make_mut(&mut index.netns).insert(marks.netns, slot.number);
+        index.netns.insert(marks.netns, slot.number);
     }
 }
 
@@ -178,16 +186,11 @@ fn list(index: &mut Index, slots: &[&Slot], changes: &Changes) {
             Arc::make_mut(list).retain(|number| !of_changed(number));
         }
     }
-    if !changes.all && !changes.gone.is_empty() {
-        let keys = Arc::make_mut(&mut index.keys);
-        for key in &changes.gone {
-            keys.remove(key);
-        }
-    }
+    changes.gone.iter().for_each(|key| index.keys.remove(*key));
     for slot in slots.iter().filter(|slot| changes.all || changes.keys.contains(&slot.key)) {
         let is_shown = !slot.marks.is_sandbox;
-        if index.keys.get(&slot.marks.key) != Some(&slot.number) {
-            Arc::make_mut(&mut index.keys).insert(slot.marks.key, slot.number);
+        if index.keys.get(slot.marks.key) != Some(slot.number) {
+            index.keys.insert(slot.marks.key, slot.number);
         }
         if is_shown && slot.running {
             Arc::make_mut(&mut index.running).push(slot.number);
