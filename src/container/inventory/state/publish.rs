@@ -152,7 +152,9 @@ impl State {
         assert_eq!((patched.running.len(), patched.ended.len()), (whole.running.len(), whole.ended.len()));
         assert_eq!(patched.has_units, whole.has_units);
         let is_known = |number: &u32| patched.recent.contains_key(number) || patched.older.contains_key(number);
-        assert!([&whole.mntns, &whole.netns, &whole.cgroups, &whole.keys].iter().all(|table| table.iter().all(|(_, entry)| is_known(&entry))));
+        assert!(
+            [&whole.mntns, &whole.netns, &whole.cgroups, &whole.keys].iter().all(|table| table.iter().all(|(_, entry)| is_known(&entry)))
+        );
         let mut users = Users::default();
         self.slots.values().for_each(|slot| users.add(slot));
         assert_eq!(self.users, users);
