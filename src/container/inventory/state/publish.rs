@@ -17,7 +17,7 @@ use crate::container::units;
 /// So many new entries, or ones that nobody looks for any more, are worth making the map of all anew.
 const MANY: usize = 64;
 
-/// What a snapshot is made by, beside the record: publishing reads it of every container, where records are strewn over the memory.
+/// What a snapshot is made by, beside the record: publishing may read it of every container, and records are strewn over the memory.
 #[derive(Clone, Copy)]
 pub(super) struct Marks {
     /// Hash of its key.

@@ -24,7 +24,7 @@ pub enum DockerError {
         #[source]
         source: Box<bollard::errors::Error>,
     },
-    /// Podman's own API could not be asked, or answered something else.
+    /// What is asked without bollard, an inspection or Podman's own API, could not be asked, or the answer was something else.
     #[error("{doing}")]
     Own {
         /// What was asked.
